@@ -1,0 +1,1 @@
+"""The nightly recommender: ratings in PostgreSQL to the lists a website reads."""

@@ -1,0 +1,136 @@
+"""Trains on one file and predicts another: the same model, metrics and lists as the night, without a database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recommender_job.config import Config
+from recommender_job.errors import NothingToTrainOn
+from recommender_job.ranking.list_metrics import list_metrics
+from recommender_job.ranking.stages import Progress, evaluated
+from recommender_job.ranking.training import fit
+from recommender_job.ratings.columns import Columns
+from recommender_job.ratings.reader import read_batches
+from recommender_job.scoring.lists import top_lists
+from recommender_job.tables import EXPERIENCE, PREDICTED, RANK, RATING, USER
+
+K = 10
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What a backtest found.
+
+    Args:
+        figures: `rmse`, `mae`, `n`, `baselines`, `baselines_mae`, `slices`, `ndcg@10`, `recall@10`, `coverage` and more.
+        predictions: `user`, `experience`, `rating`, `predicted_rating`: every pair of the test file, in its order and
+            with its ids.
+        lists: `user`, `rank`, `experience`, `predicted_rating` for every user of the test file.
+    """
+
+    figures: dict[str, Any]
+    predictions: pd.DataFrame
+    lists: pd.DataFrame
+
+
+def backtest(config: Config, train: Path, test: Path, columns: Columns, progress: Progress) -> Backtest:
+    """Trains the configured model on a file and evaluates it on another.
+
+    Args:
+        config: Settings.
+        train: Ratings to train on; of a pair that repeats, the latest counts.
+        test: Pairs to predict, each as it stands.
+        columns: How to read both.
+        progress: Called after each epoch.
+
+    Raises:
+        BadFile: A file cannot be read.
+        NothingToTrainOn: One of them holds no readable rating.
+    """
+    training, refused = _read(train, columns)
+    pairs, refused_pairs = _read(test, columns)
+    users = _Codes.of(training["user"], pairs["user"])
+    experiences = _Codes.of(training["experience_key"], pairs["experience_key"])
+    training, pairs = (
+        rows.assign(
+            **{USER: users.encode(rows["user"]), EXPERIENCE: experiences.encode(rows["experience_key"])}
+        )
+        for rows in (training, pairs)
+    )
+    order = ["rated_at", "line"] if "rated_at" in training else ["line"]
+    training = training.sort_values(order).drop_duplicates([USER, EXPERIENCE], keep="last", ignore_index=True)
+    model, fitted = fit(training, config.model, seed=config.seed, progress=progress)
+    figures, predicted = evaluated(model, training, pairs, config)
+
+    scale = (config.rating_min, config.rating_max)
+    asked = np.unique(pairs[USER])
+    catalogue = np.unique(training[EXPERIENCE])
+    lists = top_lists(
+        model, asked, catalogue, training, n=max(K, config.top_n), scale=scale, block_pairs=config.block_pairs
+    )
+    liked = pairs.loc[pairs[RATING] >= config.relevant_rating, [USER, EXPERIENCE]].drop_duplicates()
+    figures |= list_metrics(lists, liked, k=K, catalogue=len(catalogue))
+    figures |= {"train_pairs": len(training), "rejected": refused + refused_pairs, "epochs": fitted["epochs"]}
+    return Backtest(
+        figures, _original_pairs(predicted), _original_lists(lists[lists[RANK] <= config.top_n], users, training)
+    )
+
+
+@dataclass(frozen=True)
+class _Codes:
+    """Texts as int64 codes, in the order of the numbers where all are whole numbers, else of the texts."""
+
+    texts: pd.Index
+
+    @classmethod
+    def of(cls, *columns: pd.Series) -> _Codes:
+        distinct = pd.Series(pd.unique(pd.concat(columns, ignore_index=True)), dtype=object)
+        numbers = _as_numbers(distinct)
+        return cls(pd.Index(distinct.iloc[np.argsort(numbers.to_numpy(), kind="stable")]))
+
+    def encode(self, column: pd.Series) -> pd.Series:
+        return pd.Series(self.texts.get_indexer(column).astype(np.int64), index=column.index)
+
+
+def _read(file: Path, columns: Columns) -> tuple[pd.DataFrame, int]:
+    batches = list(read_batches(file, columns, dates_needed=False))
+    rows = pd.concat([batch.rows for batch in batches], ignore_index=True) if batches else pd.DataFrame()
+    if rows.empty:
+        raise NothingToTrainOn(f"{file} holds no readable rating.", action="Check the file and the column options.")
+    return rows.assign(**{RATING: rows["rating"].astype(np.float32)}), sum(len(batch.rejected) for batch in batches)
+
+
+def _as_numbers(texts: pd.Series) -> pd.Series:
+    """Whole numbers where every text is one, the texts themselves otherwise."""
+    if texts.str.fullmatch(r"-?\d{1,18}").all():
+        return texts.astype("int64")
+    return texts.astype(str)
+
+
+def _original_pairs(predicted: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "user": _as_numbers(predicted["user"]),
+            "experience": _as_numbers(predicted["experience_text"]),
+            "rating": predicted[RATING],
+            "predicted_rating": predicted[PREDICTED],
+        }
+    )
+
+
+def _original_lists(lists: pd.DataFrame, users: _Codes, training: pd.DataFrame) -> pd.DataFrame:
+    """Ids as the files have them; an experience in its most frequent spelling."""
+    spelling = training.groupby(EXPERIENCE)["experience_text"].agg(lambda texts: texts.value_counts().index[0])
+    return pd.DataFrame(
+        {
+            "user": _as_numbers(pd.Series(users.texts[lists[USER]], dtype=object)),
+            "rank": lists[RANK].to_numpy(),
+            "experience": _as_numbers(lists[EXPERIENCE].map(spelling).reset_index(drop=True)),
+            "predicted_rating": lists[PREDICTED].to_numpy(),
+        }
+    )

@@ -1,0 +1,287 @@
+"""The command line `recommender-job`. Each command loads what it needs when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from recommender_job import console
+from recommender_job.config import Config, load_config
+from recommender_job.errors import ConfigurationError, RecommenderError
+
+app = typer.Typer(
+    help="Nightly recommendations: ratings in PostgreSQL to the lists a website reads.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+db = typer.Typer(help="The embedded PostgreSQL server.", no_args_is_help=True)
+publications_app = typer.Typer(help="The sets of lists that are kept.", no_args_is_help=True)
+app.add_typer(db, name="db")
+app.add_typer(publications_app, name="publications")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as gate.max_rmse=0.9.")
+]
+User = Annotated[str | None, typer.Option(help="Header of the user column; common names are recognised.")]
+Experience = Annotated[str | None, typer.Option(help="Header of the experience column.")]
+Rating = Annotated[str | None, typer.Option(help="Header of the rating column.")]
+RatedAt = Annotated[str | None, typer.Option(help="Header of the column with the time of the rating.")]
+DateFormat = Annotated[str | None, typer.Option(help="strptime format of the times, such as %d/%m/%Y.")]
+Timezone = Annotated[str | None, typer.Option(help="IANA zone of times without one; default: the setting `timezone`.")]
+Delimiter = Annotated[str, typer.Option(help="Separator of the fields; \\t for a tab.")]
+Encoding = Annotated[str, typer.Option(help="Text encoding of the file.")]
+
+
+@db.command()
+def start(json: Json = False) -> None:
+    """Start the embedded server (or find it running) and print its URL."""
+    _url(json)
+
+
+@db.command()
+def url(json: Json = False) -> None:
+    """Print the database's URL, as psql takes it; the embedded server is started."""
+    _url(json)
+
+
+@db.command()
+def stop(json: Json = False) -> None:
+    """Stop the embedded server."""
+    from recommender_job.storage import embedded
+
+    stopped = embedded.stop(_config().home)
+    _show(json, {"stopped": stopped}, lambda: print("stopped" if stopped else "was not running"))
+
+
+@app.command()
+def migrate(json: Json = False) -> None:
+    """Bring the database's schema up to date; running it again changes nothing."""
+    from recommender_job.storage.database import Database
+    from recommender_job.storage.schema import migrate as work
+
+    result = work(Database.of(_config()))
+    _show(json, result, lambda: print(f"schema at revision {result['revision']}"))
+
+
+@app.command()
+def import_ratings(
+    file: Annotated[Path, typer.Argument(help="CSV file, one rating a line.")],
+    user: User = None,
+    experience: Experience = None,
+    rating: Rating = None,
+    rated_at: RatedAt = None,
+    date_format: DateFormat = None,
+    timezone: Timezone = None,
+    delimiter: Delimiter = ",",
+    encoding: Encoding = "utf-8",
+    json: Json = False,
+) -> None:
+    """Load ratings into the sample source schema; lines that cannot be read are kept with their reason."""
+    from recommender_job.ratings.columns import Columns
+    from recommender_job.ratings.importer import import_ratings as work
+    from recommender_job.storage.database import Database
+    from recommender_job.storage.schema import check_current
+
+    config = _config()
+    columns = Columns(
+        user, experience, rating, rated_at, date_format, timezone or config.timezone, _separator(delimiter), encoding
+    )
+    database = Database.of(config)
+    check_current(database)
+    with console.progress(not json) as display:
+        task = display.add_task(f"reading {file.name}", total=None)
+        result = work(
+            database,
+            file,
+            columns,
+            now=datetime.now(UTC),
+            scale=(config.rating_min, config.rating_max),
+            progress=lambda lines: display.update(task, description=f"read {lines:,} lines"),
+        )
+    _show(json, result, lambda: console.print_fields(f"Imported {file}", result))
+
+
+@app.command()
+def run(
+    as_of: Annotated[str | None, typer.Option(metavar="TIME", help="Cutoff; ISO 8601. Default: now.")] = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Run the whole night here, without Airflow. Exit code 3: the gate blocked."""
+    from recommender_job import nightly
+    from recommender_job.reporting.summary import night_lines
+    from recommender_job.runs import Run
+
+    config = _config(settings)
+    night = Run.at(_moment(as_of, config) if as_of else datetime.now(UTC))
+    with console.progress(not json) as display:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, summary: dict[str, Any] | None) -> None:
+            if summary is None:
+                tasks[stage] = display.add_task(stage, total=None)
+            else:
+                display.update(tasks[stage], total=1, completed=1)
+
+        result = nightly.run_night(config, night, report=report)
+    _show(json, result, lambda: print("\n".join(night_lines(result))))
+
+
+@app.command()
+def show(
+    user: Annotated[int, typer.Argument(help="User id.")],
+    n: Annotated[int | None, typer.Option("-n", min=1, help="At most so many.")] = None,
+    json: Json = False,
+) -> None:
+    """Show a user's list as the website reads it, best first."""
+    from recommender_job.publishing.publications import lists_of
+    from recommender_job.storage.database import Database
+
+    result = lists_of(Database.of(_config()), user, n)
+    rows = [(r["rank"], r["experience_name"], r["predicted_rating"]) for r in result["recommendations"]]
+    title = f"User {user} ({result['source']}, publication {result['publication_id']})"
+    _show(json, result, lambda: console.print_table(title, ["rank", "experience", "predicted rating"], rows))
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """Show what is live and how fresh it is."""
+    from recommender_job.publishing.publications import status as work
+    from recommender_job.storage.database import Database
+
+    result = work(Database.of(_config()))
+    _show(json, result, lambda: console.print_fields("Live", result))
+
+
+@publications_app.command("list")
+def list_publications(json: Json = False) -> None:
+    """List the publications that are kept, the newest first."""
+    from recommender_job.publishing.publications import publications
+    from recommender_job.storage.database import Database
+
+    rows = publications(Database.of(_config()))
+    columns = ["publication_id", "is_active", "run_id", "data_through", "published_at", "users", "rows", "rmse"]
+    table = [[row[column] for column in columns] for row in rows]
+    _show(json, {"publications": rows}, lambda: console.print_table("Publications", columns, table))
+
+
+@publications_app.command()
+def rollback(
+    publication_id: Annotated[int | None, typer.Argument(help="Default: the one that was active before.")] = None,
+    json: Json = False,
+) -> None:
+    """Make an older publication active again."""
+    from recommender_job.publishing.publications import rollback as work
+    from recommender_job.storage.database import Database
+
+    result = work(Database.of(_config()), publication_id)
+    text = f"publication {result['publication_id']} is active, {result['previous']} was"
+    _show(json, result, lambda: print(text))
+
+
+@app.command()
+def backtest(
+    train: Annotated[Path, typer.Option(help="CSV file to train on.")],
+    test: Annotated[Path, typer.Option(help="CSV file to predict.")],
+    user: User = None,
+    experience: Experience = None,
+    rating: Rating = None,
+    rated_at: RatedAt = None,
+    date_format: DateFormat = None,
+    timezone: Timezone = None,
+    delimiter: Delimiter = ",",
+    encoding: Encoding = "utf-8",
+    predictions: Annotated[Path | None, typer.Option(help="Write every predicted pair to this Parquet file.")] = None,
+    lists: Annotated[Path | None, typer.Option(help="Write the top-N lists to this Parquet file.")] = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Train on one file, predict another, and print how well that went. Needs no database."""
+    from recommender_job.backtest import backtest as work
+    from recommender_job.ratings.columns import Columns
+    from recommender_job.reporting.summary import backtest_lines
+
+    config = _config(settings)
+    columns = Columns(
+        user, experience, rating, rated_at, date_format, timezone or config.timezone, _separator(delimiter), encoding
+    )
+    with console.progress(not json) as display:
+        task = display.add_task("training", total=config.model.epochs)
+        result = work(config, train, test, columns, lambda epoch, epochs: display.update(task, completed=epoch))
+    for file, frame in ((predictions, result.predictions), (lists, result.lists)):
+        if file is not None:
+            frame.to_parquet(file, index=False)
+    _show(json, result.figures, lambda: print("\n".join(backtest_lines(result.figures))))
+
+
+def main() -> None:
+    """Entry point: turns errors into one line on stderr and an exit code."""
+    as_json = "--json" in sys.argv
+    _quiet_logs()
+    try:
+        app()
+    except RecommenderError as error:
+        sys.exit(console.report_failure(error, as_json=as_json))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # the last place where an error can still become a line a person can read
+        sys.exit(console.report_defect(error, as_json=as_json))
+
+
+def _config(settings: list[str] | None = None) -> Config:
+    try:
+        return load_config(settings or ())
+    except ConfigurationError as error:
+        console.usage_error(error)
+
+
+def _url(json: bool) -> None:
+    from recommender_job.storage.database import Database, plain_url
+
+    text = plain_url(Database.of(_config()).url)
+    _show(json, {"url": text}, lambda: print(text))
+
+
+def _show(json: bool, result: dict[str, Any], people: Callable[[], None]) -> None:
+    if json:
+        console.print_json(result)
+    else:
+        people()
+
+
+def _separator(text: str) -> str:
+    separator = text.replace("\\t", "\t")
+    if len(separator) != 1:
+        raise typer.BadParameter("--delimiter takes one character, or \\t for a tab.")
+    return separator
+
+
+def _moment(text: str, config: Config) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"--as-of {text!r} is not a time such as 2023-05-03T02:00.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(config.timezone))
+
+
+def _quiet_logs() -> None:
+    import logging
+
+    import structlog
+
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""The night, stage by stage, in order. Start reading here.
+
+Every stage is `(config, run) → summary`: it reads what the stages before it left in the run folder, replaces its own
+output there and nothing else, and returns a small dictionary that JSON can hold. The DAG, the command line and the
+tests call these same functions.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from recommender_job.config import Config
+from recommender_job.errors import GateBlocked, RecommenderError
+from recommender_job.runs import Run
+from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.database import Database
+
+Summary = dict[str, Any]
+Stage = Callable[..., Summary]
+
+CHALLENGER = "train/challenger"
+FINAL = "refit/model"
+SAVED_MODEL = "refit/saved_model"
+
+_log = structlog.get_logger(__name__)
+
+
+def _stage(name: str | Callable[[int], str]) -> Callable[[Stage], Stage]:
+    """Marks begin and end of a stage in the run folder, times it, and tells its errors where they happened."""
+
+    def decorate(work: Stage) -> Stage:
+        @functools.wraps(work)
+        def stage(config: Config, run: Run, *shard: int, **hooks: Any) -> Summary:
+            stage_name = name if isinstance(name, str) else name(*shard)
+            folder = RunFolder(config.runs, run.folder)
+            started = time.perf_counter()
+            try:
+                folder.begin(stage_name)
+                summary = work(config, run, folder, *shard, **hooks)
+                summary = {**summary, "seconds": round(time.perf_counter() - started, 3)}
+                folder.finish(stage_name, summary)
+            except RecommenderError as error:
+                error.run_id, error.stage = run.run_id, stage_name
+                raise
+            _log.info("stage finished", stage=stage_name, run_id=run.run_id, **summary)
+            return summary
+
+        return stage
+
+    return decorate
+
+
+@_stage("extract")
+def extract(config: Config, run: Run, folder: RunFolder) -> Summary:
+    """Reads the ratings that are new, and the users and experiences, into the run's snapshot."""
+    from recommender_job.ratings.extract import extract as work
+    from recommender_job.storage.schema import check_current
+
+    database = Database.of(config)
+    check_current(database)
+    return work(config, run, folder, database)
+
+
+@_stage("clean")
+def clean(config: Config, run: Run, folder: RunFolder) -> Summary:
+    """Sets unusable rows apart and keeps one rating for each pair."""
+    from recommender_job.ratings.clean import clean as work
+
+    folder.summary("extract")
+    return work(config, run, folder, Database.of(config))
+
+
+@_stage("train")
+def train(config: Config, run: Run, folder: RunFolder, **hooks: Any) -> Summary:
+    """Holds some pairs out and trains the challenger on the others."""
+    from recommender_job.ranking.stages import train as work
+
+    folder.summary("clean")
+    return work(config, folder, CHALLENGER, **hooks)
+
+
+@_stage("evaluate")
+def evaluate(config: Config, run: Run, folder: RunFolder) -> Summary:
+    """Predicts the held-out pairs with the challenger and with the naive baselines."""
+    from recommender_job.ranking.stages import evaluate as work
+
+    folder.summary("train")
+    return work(config, folder, CHALLENGER)
+
+
+@_stage("gate")
+def gate(config: Config, run: Run, folder: RunFolder) -> Summary:
+    """Lets the challenger pass, or stops the night with `GateBlocked`."""
+    from recommender_job.ranking.gate import pass_or_raise
+
+    return pass_or_raise(folder.summary("evaluate"), config.gate)
+
+
+@_stage("refit")
+def refit(config: Config, run: Run, folder: RunFolder, **hooks: Any) -> Summary:
+    """Trains the final model, with the challenger's settings, on all ratings."""
+    from recommender_job.ranking.stages import refit as work
+
+    folder.summary("gate")
+    return work(config, folder, FINAL, SAVED_MODEL, **hooks)
+
+
+@_stage("plan_shards")
+def plan_shards(config: Config, run: Run, folder: RunFolder) -> Summary:
+    """Decides which users are scored in which shard, against which experiences."""
+    from recommender_job.scoring.plan import plan
+
+    folder.summary("refit")
+    return plan(config, run, folder)
+
+
+@_stage(lambda shard: f"score-{shard:04d}")
+def score(config: Config, run: Run, folder: RunFolder, shard: int) -> Summary:
+    """Predicts every user–experience pair of one shard and keeps each user's best."""
+    from recommender_job.ranking.trained import TrainedModel
+    from recommender_job.scoring.score import score as work
+
+    folder.summary("plan_shards")
+    return work(config, folder, shard, TrainedModel.load(folder, FINAL))
+
+
+@_stage("publish")
+def publish(config: Config, run: Run, folder: RunFolder) -> Summary:
+    """Loads the lists into a new publication, checks them and switches the website to it."""
+    from recommender_job.publishing.publish import publish as work
+
+    return work(config, run, folder, Database.of(config))
+
+
+def run_night(
+    config: Config, run: Run, *, report: Callable[[str, Summary | None], None] = lambda stage, summary: None
+) -> Summary:
+    """Runs all stages in this process, in the DAG's order.
+
+    Args:
+        config: Settings.
+        run: The night.
+        report: Called with a stage's name and None when it begins, and with its summary when it has ended.
+
+    Returns:
+        `run_id`, `published`, `publication_id`, `gate`, `rmse`, `baselines`, `metrics` and `stages`.
+
+    Raises:
+        GateBlocked: Its `figures` are such a result too, of the stages so far.
+    """
+    stages: dict[str, Summary] = {}
+
+    def do(stage: Stage, name: str, *shard: int) -> Summary:
+        report(name, None)
+        stages[name] = stage(config, run, *shard)
+        report(name, stages[name])
+        return stages[name]
+
+    for stage in (extract, clean, train, evaluate):
+        do(stage, stage.__name__)
+    try:
+        do(gate, "gate")
+    except GateBlocked as blocked:
+        blocked.figures = _result(run, stages, blocked.figures)
+        raise
+    do(refit, "refit")
+    for shard in do(plan_shards, "plan_shards")["shards"]:
+        do(score, f"score-{shard:04d}", shard)
+    do(publish, "publish")
+    return _result(run, stages, stages["gate"])
+
+
+def _result(run: Run, stages: dict[str, Summary], verdict: Summary) -> Summary:
+    metrics, published = stages["evaluate"], stages.get("publish", {})
+    return {
+        "run_id": run.run_id,
+        "cutoff": run.cutoff.isoformat(),
+        "published": published.get("published", False),
+        "publication_id": published.get("publication_id"),
+        "gate": {"passed": verdict["passed"], "reasons": verdict["reasons"]},
+        "rmse": metrics["rmse"],
+        "baselines": metrics["baselines"],
+        "metrics": metrics,
+        "stages": stages,
+    }

@@ -1,0 +1,1 @@
+"""Lists into the table that the website reads: checks, publish, status, rollback."""

@@ -1,0 +1,1 @@
+"""The ranking model: training, baselines, metrics and the gate."""

@@ -1,0 +1,1 @@
+"""Ratings on their way in: import, extract, clean, split."""

@@ -1,0 +1,45 @@
+"""Cuts ratings into a training part and a holdout of pairs that the model will not have seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from recommender_job.config import Holdout
+from recommender_job.errors import NothingToTrainOn
+from recommender_job.tables import RATED_AT, USER
+
+
+def split(ratings: pd.DataFrame, holdout: Holdout, *, share: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Cuts ratings in two; every pair lands on exactly one side.
+
+    Args:
+        ratings: A frame of `tables.RATINGS`: each pair once, in the order of events.
+        holdout: `last`: the latest pair of every user with at least two; `time`: what was rated at or after the moment
+            where the latest `share` begins; `random`: a random `share`.
+        share: Share held out by `time` and `random`.
+        seed: Seed of `random`.
+
+    Returns:
+        Training part and holdout, each in the order of `ratings`.
+
+    Raises:
+        NothingToTrainOn: One of the two would be empty.
+    """
+    if holdout == "last":
+        held = ~ratings[USER].duplicated(keep="last") & ratings[USER].duplicated(keep=False)
+    elif holdout == "time":
+        # A cut between moments, not between rows: ratings of the same moment stay together.
+        cut = ratings[RATED_AT].sort_values().iloc[int(len(ratings) * (1 - share))]
+        held = ratings[RATED_AT] >= cut
+    else:
+        order = np.random.default_rng(seed).permutation(len(ratings))
+        held = pd.Series(False, index=ratings.index)
+        held.iloc[order[int(len(ratings) * (1 - share)) :]] = True
+    train, test = ratings[~held].reset_index(drop=True), ratings[held].reset_index(drop=True)
+    if train.empty or test.empty:
+        raise NothingToTrainOn(
+            f"Holdout `{holdout}` leaves {len(train)} pairs to train on and {len(test)} to evaluate on, of {len(ratings)}.",
+            action="Wait for more ratings, or choose another `holdout`.",
+        )
+    return train, test

@@ -1,0 +1,45 @@
+"""Who gets a list, and what may stand in it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from recommender_job.tables import EXPERIENCE, USER
+
+
+def eligible_experiences(experiences: pd.DataFrame, moment: datetime) -> pd.DataFrame:
+    """Experiences that may be recommended at a moment: active and within their dates.
+
+    Args:
+        experiences: A frame of `tables.SOURCE_EXPERIENCES`.
+        moment: Dates are half-open: available_from <= moment < available_until; a missing one is unbounded.
+
+    Returns:
+        The rows that may, ascending by id.
+    """
+    at = pd.Timestamp(moment)
+    begun = experiences["available_from"].isna() | (experiences["available_from"] <= at)
+    ended = experiences["available_until"].notna() & (experiences["available_until"] <= at)
+    good = experiences["is_active"] & begun & ~ended
+    return experiences[good].sort_values(EXPERIENCE, ignore_index=True)
+
+
+def known_users(ratings: pd.DataFrame, users: pd.DataFrame) -> NDArray[np.int64]:
+    """Active users with at least one rating, ascending; everybody else reads the default list."""
+    active = users.loc[users["is_active"], USER]
+    return np.intersect1d(ratings[USER].unique(), active).astype(np.int64)
+
+
+def shard_of(users: NDArray[np.int64], shards: int) -> NDArray[np.int64]:
+    """Shard of each user: a hash of the id alone, the same on every machine and in every run.
+
+    The ids are mixed (splitmix64) first, since ids in use are often all even or all multiples of ten.
+    """
+    mixed = users.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((mixed ^ (mixed >> np.uint64(31))) % np.uint64(shards)).astype(np.int64)

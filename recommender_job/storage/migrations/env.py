@@ -1,0 +1,14 @@
+"""Alembic's entry: one transaction, the version table in the job's own schema, one migrator at a time."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import context
+
+from recommender_job.storage.schema import SCHEMA, VERSION_TABLE
+
+with context.config.attributes["engine"].begin() as connection:
+    connection.execute(sa.text("select pg_advisory_xact_lock(hashtext('recommender migrations'))"))
+    connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
+    context.configure(connection=connection, version_table=VERSION_TABLE, version_table_schema=SCHEMA)
+    context.run_migrations()

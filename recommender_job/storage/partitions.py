@@ -1,0 +1,86 @@
+"""The partitions of `recommender.recommendation`, one for each publication, made and dropped without blocking readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import psycopg2.errors
+import sqlalchemy as sa
+
+from recommender_job.storage.database import Database, Transaction
+
+PARENT = "recommender.recommendation"
+
+
+def partition_of(publication_id: int) -> str:
+    """Name of a publication's partition, with its schema."""
+    return f"{PARENT}_{int(publication_id)}"
+
+
+def create(transaction: Transaction, publication_id: int) -> str:
+    """Makes the publication's table beside the partitioned one, where no reader sees it or waits for it.
+
+    Returns:
+        Its name.
+    """
+    table = partition_of(publication_id)
+    names = {"table": table, "parent": PARENT}
+    transaction.define("create table {table} (like {parent} including constraints)", names)
+    transaction.define("alter table {table} alter publication_id set default {id}", names, id=publication_id)
+    # The same condition as the partition's bound spares a second look at every row when it is attached.
+    transaction.define("alter table {table} add check (publication_id = {id})", names, id=publication_id)
+    return table
+
+
+def attach(transaction: Transaction, publication_id: int) -> None:
+    """Indexes and analyses a loaded table and makes it a partition.
+
+    Attaching takes a lock on the parent that readers do not feel; only another attach or detach waits for it.
+    """
+    table = partition_of(publication_id)
+    names = {"table": table, "parent": PARENT}
+    transaction.define("create unique index on {table} (user_id, rank)", names)
+    transaction.define("analyze {table}", names)
+    transaction.define("alter table {parent} attach partition {table} for values in ({id})", names, id=publication_id)
+
+
+def drop(database: Database, publication_ids: Iterable[int], *, patience_seconds: int = 30) -> list[int]:
+    """Detaches and drops partitions; waits for readers instead of stopping them.
+
+    Args:
+        database: Where they are.
+        publication_ids: Whose partitions to drop; one that is not there is passed over.
+        patience_seconds: How long to wait for readers that still look at a partition.
+
+    Returns:
+        Those that are gone; what a reader holds on to is left for the next time.
+    """
+    gone = []
+    with database.autocommit() as session:
+        session.run("select set_config('statement_timeout', :ms, false)", ms=str(patience_seconds * 1000))
+        for publication_id in publication_ids:
+            try:
+                _drop_one(session, publication_id)
+            except (sa.exc.OperationalError, psycopg2.OperationalError) as error:
+                origin = getattr(error, "orig", error)
+                if not isinstance(origin, psycopg2.errors.QueryCanceled | psycopg2.errors.LockNotAvailable):
+                    raise
+                continue
+            gone.append(publication_id)
+    return gone
+
+
+def _drop_one(session: Transaction, publication_id: int) -> None:
+    table = partition_of(publication_id)
+    names = {"table": table, "parent": PARENT}
+    state = session.row(
+        "select i.inhdetachpending as pending from pg_inherits as i"
+        " where i.inhrelid = to_regclass(:table) and i.inhparent = to_regclass(:parent)",
+        table=table,
+        parent=PARENT,
+    )
+    if state is not None:
+        # A detach that was cut short must be finished, it cannot be begun again.
+        ending = "finalize" if state["pending"] else "concurrently"
+        session.define("alter table {parent} detach partition {table} " + ending, names)
+    session.define("drop table if exists {table}", names)

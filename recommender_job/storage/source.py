@@ -1,0 +1,75 @@
+"""Runs the source queries, the one part a customer edits, and holds them to their contract."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import psycopg2.errors
+import pyarrow as pa
+import pyarrow.csv as csv
+
+from recommender_job.config import Config
+from recommender_job.errors import SourceBroken
+from recommender_job.storage.database import Transaction
+from recommender_job.storage.paths import sql_folder
+
+_SQL_TYPES = {pa.int64(): "bigint", pa.float32(): "real", pa.bool_(): "boolean", pa.string(): "text"}
+
+
+def read_source(
+    config: Config, transaction: Transaction, name: str, schema: pa.Schema, **parameters: Any
+) -> pa.Table:
+    """Runs `<name>.sql` and returns its rows.
+
+    Args:
+        config: Says where the queries lie.
+        transaction: All three queries of a run share one, so that they see the same moment.
+        name: `ratings`, `experiences` or `users`.
+        schema: Columns that the contract promises; nullable ones are marked as such.
+        parameters: Values of the query's `%(name)s` parameters.
+
+    Raises:
+        SourceBroken: The query fails, lacks a column, or returns what does not fit; names file, column and cause.
+    """
+    file = (config.source_queries or sql_folder() / "source") / f"{name}.sql"
+    try:
+        query = file.read_text("utf-8").strip().rstrip(";")
+    except OSError as error:
+        raise SourceBroken(f"{file}: {error.strerror}.", action="Put the query there or set `source_queries`.") from error
+    columns = ", ".join(f"{field.name}::{_SQL_TYPES.get(field.type, 'timestamptz')}" for field in schema)
+    with tempfile.TemporaryFile() as spool:
+        try:
+            transaction.copy_out(f"select {columns} from (\n{query}\n) as source", parameters, spool)
+        except psycopg2.errors.InsufficientPrivilege:
+            raise
+        except (psycopg2.ProgrammingError, psycopg2.DataError, KeyError) as error:
+            raise SourceBroken(f"{file}: {' '.join(str(error).split())}", action=_hint(file, schema)) from error
+        spool.seek(0)
+        table = _parsed(spool, schema, file)
+    for field in schema:
+        nulls = table[field.name].null_count
+        if nulls and not field.nullable:
+            raise SourceBroken(
+                f"{file}: column {field.name} is null in {nulls} of {len(table)} rows.",
+                action=f"Fill the column, or leave those rows out with `where {field.name} is not null`.",
+            )
+    return table
+
+
+def _parsed(spool: Any, schema: pa.Schema, file: Path) -> pa.Table:
+    convert = csv.ConvertOptions(
+        column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
+        true_values=["t"], false_values=["f"],
+    )
+    parse = csv.ParseOptions(newlines_in_values=True)
+    try:
+        return csv.read_csv(spool, parse_options=parse, convert_options=convert).cast(schema)
+    except pa.ArrowInvalid as error:
+        raise SourceBroken(f"{file}: {error}", action=_hint(file, schema)) from error
+
+
+def _hint(file: Path, schema: pa.Schema) -> str:
+    return f"Correct {file.name}; it must return {', '.join(f'{field.name} {field.type}' for field in schema)}."
