@@ -27,7 +27,7 @@ class Backtest:
     """What a backtest found.
 
     Args:
-        figures: `rmse`, `mae`, `n`, `baselines`, `baselines_mae`, `slices`, `ndcg@10`, `recall@10`, `coverage` and more.
+        figures: `rmse`, `mae`, `n`, `baselines`, `baselines_mae`, `slices`, `ndcg@10`, `recall@10`, `coverage`, …
         predictions: `user`, `experience`, `rating`, `predicted_rating`: every pair of the test file, in its order and
             with its ids.
         lists: `user`, `rank`, `experience`, `predicted_rating` for every user of the test file.
@@ -57,9 +57,7 @@ def backtest(config: Config, train: Path, test: Path, columns: Columns, progress
     users = _Codes.of(training["user"], pairs["user"])
     experiences = _Codes.of(training["experience_key"], pairs["experience_key"])
     training, pairs = (
-        rows.assign(
-            **{USER: users.encode(rows["user"]), EXPERIENCE: experiences.encode(rows["experience_key"])}
-        )
+        rows.assign(**{USER: users.encode(rows["user"]), EXPERIENCE: experiences.encode(rows["experience_key"])})
         for rows in (training, pairs)
     )
     order = ["rated_at", "line"] if "rated_at" in training else ["line"]
@@ -94,7 +92,7 @@ class _Codes:
         return cls(pd.Index(distinct.iloc[np.argsort(numbers.to_numpy(), kind="stable")]))
 
     def encode(self, column: pd.Series) -> pd.Series:
-        return pd.Series(self.texts.get_indexer(column).astype(np.int64), index=column.index)
+        return pd.Series(self.texts.get_indexer(pd.Index(column)).astype(np.int64), index=column.index)
 
 
 def _read(file: Path, columns: Columns) -> tuple[pd.DataFrame, int]:

@@ -6,14 +6,15 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from recommender_job import console
 from recommender_job.config import Config, load_config
 from recommender_job.errors import ConfigurationError, RecommenderError
+
+T = TypeVar("T")
 
 app = typer.Typer(
     help="Nightly recommendations: ratings in PostgreSQL to the lists a website reads.",
@@ -30,6 +31,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as gate.max_rmse=0.9.")
 ]
+DatabaseName = Annotated[
+    str | None, typer.Option(help="Another database of the embedded server, made if it is missing.")
+]
 User = Annotated[str | None, typer.Option(help="Header of the user column; common names are recognised.")]
 Experience = Annotated[str | None, typer.Option(help="Header of the experience column.")]
 Rating = Annotated[str | None, typer.Option(help="Header of the rating column.")]
@@ -41,15 +45,15 @@ Encoding = Annotated[str, typer.Option(help="Text encoding of the file.")]
 
 
 @db.command()
-def start(json: Json = False) -> None:
+def start(database: DatabaseName = None, json: Json = False) -> None:
     """Start the embedded server (or find it running) and print its URL."""
-    _url(json)
+    _url(database, json)
 
 
 @db.command()
-def url(json: Json = False) -> None:
+def url(database: DatabaseName = None, json: Json = False) -> None:
     """Print the database's URL, as psql takes it; the embedded server is started."""
-    _url(json)
+    _url(database, json)
 
 
 @db.command()
@@ -110,6 +114,22 @@ def import_ratings(
 
 
 @app.command()
+def sample_ratings(
+    file: Annotated[Path, typer.Argument(help="CSV file to write.")],
+    users: Annotated[int, typer.Option(min=1, help="Number of users.")] = 2400,
+    experiences: Annotated[int, typer.Option(min=1, help="Number of experiences.")] = 240,
+    seed: Annotated[int, typer.Option(help="Same seed, same file.")] = 1,
+    json: Json = False,
+) -> None:
+    """Write a made-up ratings file, to try the job without one of your own."""
+    from recommender_job.ratings.sample import sample_ratings as work
+
+    rows = work(users, experiences, seed)
+    rows.to_csv(file, index=False)
+    _show(json, {"file": str(file), "rows": len(rows)}, lambda: print(f"{len(rows):,} made-up ratings in {file}"))
+
+
+@app.command()
 def run(
     as_of: Annotated[str | None, typer.Option(metavar="TIME", help="Cutoff; ISO 8601. Default: now.")] = None,
     settings: Settings = None,
@@ -118,10 +138,10 @@ def run(
     """Run the whole night here, without Airflow. Exit code 3: the gate blocked."""
     from recommender_job import nightly
     from recommender_job.reporting.summary import night_lines
-    from recommender_job.runs import Run
+    from recommender_job.runs import Run, moment
 
     config = _config(settings)
-    night = Run.at(_moment(as_of, config) if as_of else datetime.now(UTC))
+    night = Run.at(_usage(moment, as_of, config.timezone) if as_of else datetime.now(UTC))
     with console.progress(not json) as display:
         tasks: dict[str, Any] = {}
 
@@ -132,6 +152,21 @@ def run(
                 display.update(tasks[stage], total=1, completed=1)
 
         result = nightly.run_night(config, night, report=report)
+    _show(json, result, lambda: print("\n".join(night_lines(result))))
+
+
+@app.command()
+def report(
+    run_id: Annotated[str | None, typer.Argument(help="Default: the run that is live.")] = None, json: Json = False
+) -> None:
+    """Show a run's gate, figures and stages, also one that Airflow ran or that was blocked."""
+    from recommender_job.nightly import result as work
+    from recommender_job.publishing.publications import status as live
+    from recommender_job.reporting.summary import night_lines
+    from recommender_job.storage.database import Database
+
+    config = _config()
+    result = work(config, run_id or live(Database.of(config))["run_id"])
     _show(json, result, lambda: print("\n".join(night_lines(result))))
 
 
@@ -237,16 +272,23 @@ def main() -> None:
 
 
 def _config(settings: list[str] | None = None) -> Config:
+    return _usage(load_config, settings or ())
+
+
+def _usage(parse: Callable[..., T], *given: Any) -> T:
+    """What the caller typed, parsed; when that fails, the call was wrong."""
     try:
-        return load_config(settings or ())
+        return parse(*given)
     except ConfigurationError as error:
         console.usage_error(error)
 
 
-def _url(json: bool) -> None:
-    from recommender_job.storage.database import Database, plain_url
+def _url(database: str | None, json: bool) -> None:
+    from recommender_job.storage import embedded
+    from recommender_job.storage.database import database_url, plain_url
 
-    text = plain_url(Database.of(_config()).url)
+    config = _config()
+    text = plain_url(embedded.start(config.home, database) if database else database_url(config))
     _show(json, {"url": text}, lambda: print(text))
 
 
@@ -262,14 +304,6 @@ def _separator(text: str) -> str:
     if len(separator) != 1:
         raise typer.BadParameter("--delimiter takes one character, or \\t for a tab.")
     return separator
-
-
-def _moment(text: str, config: Config) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"--as-of {text!r} is not a time such as 2023-05-03T02:00.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(config.timezone))
 
 
 def _quiet_logs() -> None:

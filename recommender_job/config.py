@@ -246,5 +246,7 @@ def _suggest(key: str, known: set[str]) -> str:
     # Compared without the section too, so that `max_rmse` finds `gate.max_rmse`.
     tails = {name.rsplit(".", 1)[-1]: name for name in known}
     near = difflib.get_close_matches(key, [*known, *tails], n=1, cutoff=0.5)
-    hint = f"Did you mean `{tails.get(near[0], near[0])}`?" if near else "See the settings in recommender_job/config.py."
+    hint = (
+        f"Did you mean `{tails.get(near[0], near[0])}`?" if near else "See the settings in recommender_job/config.py."
+    )
     return hint

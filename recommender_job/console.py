@@ -43,7 +43,7 @@ def print_fields(title: str, fields: dict[str, Any]) -> None:
 def shown(value: Any) -> str:
     """A value as a person would write it."""
     if value is None:
-        return "–"
+        return "-"
     if isinstance(value, float):
         return f"{value:.4f}"
     if isinstance(value, int) and not isinstance(value, bool):

@@ -16,7 +16,7 @@ import structlog
 
 from recommender_job.config import Config
 from recommender_job.errors import GateBlocked, RecommenderError
-from recommender_job.runs import Run
+from recommender_job.runs import Run, folder_of, stage_of
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
 
@@ -26,6 +26,7 @@ Stage = Callable[..., Summary]
 CHALLENGER = "train/challenger"
 FINAL = "refit/model"
 SAVED_MODEL = "refit/saved_model"
+VERDICT = "gate/verdict.json"
 
 _log = structlog.get_logger(__name__)
 
@@ -96,9 +97,12 @@ def evaluate(config: Config, run: Run, folder: RunFolder) -> Summary:
 @_stage("gate")
 def gate(config: Config, run: Run, folder: RunFolder) -> Summary:
     """Lets the challenger pass, or stops the night with `GateBlocked`."""
-    from recommender_job.ranking.gate import pass_or_raise
+    from recommender_job.ranking.gate import raise_if_blocked, verdict
 
-    return pass_or_raise(folder.summary("evaluate"), config.gate)
+    figures = verdict(folder.summary("evaluate"), config.gate)
+    folder.write_json(VERDICT, figures)  # also when it blocks: the report shows it
+    raise_if_blocked(figures)
+    return figures
 
 
 @_stage("refit")
@@ -119,9 +123,9 @@ def plan_shards(config: Config, run: Run, folder: RunFolder) -> Summary:
     return plan(config, run, folder)
 
 
-@_stage(lambda shard: f"score-{shard:04d}")
+@_stage(stage_of)
 def score(config: Config, run: Run, folder: RunFolder, shard: int) -> Summary:
-    """Predicts every user–experience pair of one shard and keeps each user's best."""
+    """Predicts every user-experience pair of one shard and keeps each user's best."""
     from recommender_job.ranking.trained import TrainedModel
     from recommender_job.scoring.score import score as work
 
@@ -148,38 +152,51 @@ def run_night(
         report: Called with a stage's name and None when it begins, and with its summary when it has ended.
 
     Returns:
-        `run_id`, `published`, `publication_id`, `gate`, `rmse`, `baselines`, `metrics` and `stages`.
+        What `result` returns.
 
     Raises:
-        GateBlocked: Its `figures` are such a result too, of the stages so far.
+        GateBlocked: Its `figures` are what `result` returns.
     """
-    stages: dict[str, Summary] = {}
 
     def do(stage: Stage, name: str, *shard: int) -> Summary:
         report(name, None)
-        stages[name] = stage(config, run, *shard)
-        report(name, stages[name])
-        return stages[name]
+        summary = stage(config, run, *shard)
+        report(name, summary)
+        return summary
 
     for stage in (extract, clean, train, evaluate):
         do(stage, stage.__name__)
     try:
         do(gate, "gate")
     except GateBlocked as blocked:
-        blocked.figures = _result(run, stages, blocked.figures)
+        blocked.figures = result(config, run.run_id)
         raise
     do(refit, "refit")
     for shard in do(plan_shards, "plan_shards")["shards"]:
-        do(score, f"score-{shard:04d}", shard)
+        do(score, stage_of(shard), shard)
     do(publish, "publish")
-    return _result(run, stages, stages["gate"])
+    return result(config, run.run_id)
 
 
-def _result(run: Run, stages: dict[str, Summary], verdict: Summary) -> Summary:
-    metrics, published = stages["evaluate"], stages.get("publish", {})
+def result(config: Config, run_id: str) -> Summary:
+    """What a run has come to, from its folder; wherever its stages ran.
+
+    Returns:
+        `run_id`, `cutoff`, `published`, `publication_id`, `gate` (`passed`, `reasons`), `rmse`, `baselines`, `metrics`
+        (of the evaluate stage) and `stages`, the summaries of the finished ones in order.
+
+    Raises:
+        StageMissing: The run has not got as far as the gate.
+    """
+    folder = RunFolder(config.runs, folder_of(run_id))
+    metrics, verdict = folder.summary("evaluate"), folder.read_json(VERDICT)
+    shards = (folder.summary_if_finished("plan_shards") or {}).get("shards", [])
+    names = ["extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards", *map(stage_of, shards), "publish"]
+    stages = {name: summary for name in names if (summary := folder.summary_if_finished(name))}
+    published = stages.get("publish", {})
     return {
-        "run_id": run.run_id,
-        "cutoff": run.cutoff.isoformat(),
+        "run_id": run_id,
+        "cutoff": stages["extract"]["cutoff"],
         "published": published.get("published", False),
         "publication_id": published.get("publication_id"),
         "gate": {"passed": verdict["passed"], "reasons": verdict["reasons"]},

@@ -52,7 +52,7 @@ def check_lists(
 
 
 def _users(lists: pd.DataFrame, bad: pd.Series | NDArray[np.bool_]) -> NDArray[np.int64]:
-    return lists.loc[bad, USER].unique()
+    return np.unique(lists.loc[bad, USER].to_numpy(np.int64))
 
 
 def _refuse(what: str, users: NDArray[np.int64]) -> None:

@@ -16,6 +16,16 @@ _LIST = """
     order by p.publication_id desc
 """
 
+# Two statements at most, and the rows of each come from one publication.
+_OWN = """
+    select rank, experience_id, experience_name, predicted_rating, source, publication_id
+    from recommender.recommendations where user_id = :user_id order by rank limit :n
+"""
+_DEFAULT = """
+    select rank, experience_id, experience_name, predicted_rating, source, publication_id
+    from recommender.default_recommendations order by rank limit :n
+"""
+
 
 def status(database: Database) -> dict[str, Any]:
     """The row of the view `recommendation_status`.
@@ -50,12 +60,8 @@ def lists_of(database: Database, user_id: int, n: int | None = None) -> dict[str
     Raises:
         NotPublished: Nothing has been published yet.
     """
-    columns = "rank, experience_id, experience_name, predicted_rating, source, publication_id"
-    # One statement each: the rows of a statement come from one publication.
-    own = f"select {columns} from recommender.recommendations where user_id = :user_id order by rank limit :n"
-    default = f"select {columns} from recommender.default_recommendations order by rank limit :n"
     with database.transaction() as transaction:
-        rows = transaction.rows(own, user_id=user_id, n=n) or transaction.rows(default, n=n)
+        rows = transaction.rows(_OWN, user_id=user_id, n=n) or transaction.rows(_DEFAULT, n=n)
     if not rows:
         status(database)  # says so when nothing is published
         return {"user_id": user_id, "source": None, "publication_id": None, "recommendations": []}

@@ -17,9 +17,9 @@ from recommender_job.publishing.checks import check_lists
 from recommender_job.publishing.popular import popular
 from recommender_job.publishing.publications import lock, prune, switch
 from recommender_job.ratings.clean import CLEAN
-from recommender_job.runs import Run
+from recommender_job.runs import Run, stage_of
 from recommender_job.scoring.plan import PLANNED_EXPERIENCES, users_of_shard
-from recommender_job.scoring.score import lists_file, stage_of
+from recommender_job.scoring.score import lists_file
 from recommender_job.storage import partitions
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database, Transaction
@@ -164,5 +164,8 @@ def _load_default(transaction: Transaction, publication_id: int, default: pd.Dat
         "insert into recommender.default_recommendation"
         " (publication_id, rank, experience_id, experience_name, predicted_rating, source)"
         " values (:publication_id, :rank, :experience_id, :experience_name, :predicted_rating, :source)",
-        [{"publication_id": publication_id, **row} for row in default.to_dict("records")],
+        [
+            {str(k): v for k, v in row.items()}
+            for row in default.assign(publication_id=publication_id).to_dict("records")
+        ],
     )

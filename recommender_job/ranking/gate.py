@@ -29,30 +29,28 @@ def judge(rmse: float, baselines: dict[str, float], gate: GateConfig) -> list[st
     return reasons
 
 
-def pass_or_raise(metrics: dict[str, Any], gate: GateConfig) -> dict[str, Any]:
-    """Applies the gate to the metrics of the evaluate stage.
+def verdict(metrics: dict[str, Any], gate: GateConfig) -> dict[str, Any]:
+    """The gate's word on the metrics of the evaluate stage.
 
     Returns:
-        `passed` (true), `reasons` (none), `rmse`, `n` and `baselines`.
-
-    Raises:
-        GateBlocked: With the same figures and the reasons.
+        `passed`, `reasons`, `rmse`, `n` and `baselines`.
     """
     reasons = judge(metrics["rmse"], metrics["baselines"], gate)
-    figures = {
-        "passed": not reasons,
-        "reasons": reasons,
-        "rmse": metrics["rmse"],
-        "n": metrics["n"],
-        "baselines": metrics["baselines"],
-    }
-    if reasons:
+    return {"passed": not reasons, "reasons": reasons, **{key: metrics[key] for key in ("rmse", "n", "baselines")}}
+
+
+def raise_if_blocked(figures: dict[str, Any]) -> None:
+    """Stops the night when the verdict says so.
+
+    Raises:
+        GateBlocked: With the reasons and the table of figures.
+    """
+    if not figures["passed"]:
         raise GateBlocked(
-            f"{' '.join(reasons)}\n{table(metrics)}\n",
+            f"{' '.join(figures['reasons'])}\n{table(figures)}\n",
             action="The website keeps the active publication. Look at the ratings and the settings before you rerun.",
             figures=figures,
         )
-    return figures
 
 
 def table(metrics: dict[str, Any]) -> str:

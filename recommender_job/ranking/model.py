@@ -86,7 +86,10 @@ class RankingModel(tfrs.Model):  # type: ignore[misc]  # the library ships no ty
         if self.settings.bias_terms:
             tables |= {"user_bias": self.user_bias, "experience_bias": self.experience_bias}
         found = {name: layer.embeddings for name, layer in tables.items()}
-        for name, layer in [*((f"hidden_{i}", layer) for i, layer in enumerate(self.hidden)), ("output", self.output_layer)]:
+        for name, layer in [
+            *((f"hidden_{i}", layer) for i, layer in enumerate(self.hidden)),
+            ("output", self.output_layer),
+        ]:
             found |= {f"{name}_kernel": layer.kernel, f"{name}_bias": layer.bias}
         return found
 

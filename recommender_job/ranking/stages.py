@@ -99,7 +99,9 @@ def evaluated(
     return figures, pairs.assign(**{PREDICTED: predicted.astype(np.float32)}, **naive)
 
 
-def refit(config: Config, folder: RunFolder, name: str, saved_model: str, progress: Progress = _silent) -> dict[str, Any]:
+def refit(
+    config: Config, folder: RunFolder, name: str, saved_model: str, progress: Progress = _silent
+) -> dict[str, Any]:
     """Trains on all clean ratings, and saves the model as arrays and as a SavedModel.
 
     Where the challenger stopped early, its number of epochs is used: there is no holdout left to stop by.
@@ -109,9 +111,7 @@ def refit(config: Config, folder: RunFolder, name: str, saved_model: str, progre
     """
     from recommender_job.ranking.model import export_saved_model
 
-    settings = config.model.model_copy(
-        update={"epochs": folder.summary("train")["epochs"], "validation_share": 0.0}
-    )
+    settings = config.model.model_copy(update={"epochs": folder.summary("train")["epochs"], "validation_share": 0.0})
     model, figures = fit(checked(folder.read_frame(CLEAN), RATINGS), settings, seed=config.seed, progress=progress)
     model.save(folder, name)
     with tempfile.TemporaryDirectory() as local:

@@ -82,9 +82,7 @@ def _validation_part(ratings: pd.DataFrame, share: float, seed: int) -> tuple[pd
     return ratings.iloc[np.sort(order[:kept])], ratings.iloc[np.sort(order[kept:])]
 
 
-def _batches(
-    ratings: pd.DataFrame, users: IdMap, experiences: IdMap, settings: ModelConfig, seed: int | None
-) -> Any:
+def _batches(ratings: pd.DataFrame, users: IdMap, experiences: IdMap, settings: ModelConfig, seed: int | None) -> Any:
     """A tf.data set of batches, in a new order every epoch when there is a seed."""
     from recommender_job.ranking.tensorflow import tf
 

@@ -23,7 +23,7 @@ def clean(config: Config, run: Run, folder: RunFolder, database: Database) -> di
     """Writes the clean ratings and the refused rows; the refused ones also go to `recommender.quarantine`.
 
     Returns:
-        `pairs`: clean ratings; `rejected`: refused rows, by reason in `reasons`; `users` and `experiences` with ratings.
+        `pairs`: clean ratings; `rejected`: refused rows, by reason in `reasons`; `users`, `experiences` with ratings.
 
     Raises:
         NothingToTrainOn: Not one rating is left.

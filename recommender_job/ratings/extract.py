@@ -41,8 +41,8 @@ def extract(config: Config, run: Run, folder: RunFolder, database: Database) -> 
     """Writes the run's snapshot, experiences and users, then moves the watermark.
 
     Returns:
-        `extracted`: rows that the base run's snapshot lacks; `snapshot`: rows in this run's snapshot; `users` and
-        `experiences` in the source; `base_run_id`: the run whose snapshot was built upon, None on a full read.
+        `cutoff`; `extracted`: rows that the base run's snapshot lacks; `snapshot`: rows in this run's snapshot; `users`
+        and `experiences` in the source; `base_run_id`: the run whose snapshot was built upon, None on a full read.
 
     Raises:
         SourceBroken: A source query breaks its contract.
@@ -67,6 +67,7 @@ def extract(config: Config, run: Run, folder: RunFolder, database: Database) -> 
     folder.write_table(EXPERIENCES, experiences)
     folder.write_table(USERS, users)
     summary = {
+        "cutoff": run.cutoff.isoformat(),
         "extracted": count_fresh(old, new),
         "snapshot": len(snapshot),
         "users": len(users),

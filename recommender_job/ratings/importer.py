@@ -118,9 +118,7 @@ def _first_reason(refused: pd.DataFrame) -> str:
 
 def _merge(transaction: Transaction) -> dict[str, int]:
     """Moves the staged rows into the schema `website`."""
-    transaction.run(
-        "insert into website.users (user_id) select distinct user_id from staged on conflict do nothing"
-    )
+    transaction.run("insert into website.users (user_id) select distinct user_id from staged on conflict do nothing")
     transaction.run(
         "insert into website.experiences (name, name_key) select min(spelling), name_key from staged"
         " group by name_key order by min(line) on conflict do nothing"

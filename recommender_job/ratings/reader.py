@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -112,7 +113,9 @@ def _batch(
         elif len(fields) != len(header):
             refused.append((line, "", f"has {len(fields)} fields, the header {len(header)}", content))
         elif any("\ud800" <= character <= "\udfff" for character in content):
-            refused.append((line, "", "is not text in the file's encoding", content.encode("utf-8", "replace").decode()))
+            refused.append(
+                (line, "", "is not text in the file's encoding", content.encode("utf-8", "replace").decode())
+            )
         else:
             kept.append((line, fields))
     frame = pd.DataFrame(
@@ -138,7 +141,7 @@ def _batch(
     refuse(experience.str.contains("\0", regex=False), "experience", "holds a NUL character")
     refuse(user.str.contains("\0", regex=False), "user", "holds a NUL character")
     rating = pd.to_numeric(frame["rating"].str.strip(), errors="coerce").astype("float64")
-    refuse(~np.isfinite(rating), "rating", "is not a finite number")
+    refuse(~rating.map(math.isfinite), "rating", "is not a finite number")
     rows = {
         "line": frame["line"],
         "user": user,
@@ -164,7 +167,9 @@ def _moments(texts: pd.Series, date_format: str, zone: ZoneInfo) -> pd.Series:
     if date_format == "epoch seconds":
         seconds = pd.to_numeric(texts, errors="coerce")
         seconds = seconds.where(seconds.between(EARLIEST.timestamp(), LATEST.timestamp()))
-        return pd.to_datetime((seconds * 1e6).round().astype("Int64"), unit="us", utc=True).astype("datetime64[us, UTC]")
+        return pd.to_datetime((seconds * 1e6).round().astype("Int64"), unit="us", utc=True).astype(
+            "datetime64[us, UTC]"
+        )
     offset = texts.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True) if date_format == "ISO8601" else None
     moments = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us, UTC]")
     for has_offset in (True, False):
@@ -186,7 +191,8 @@ def _recognised_format(records: list[tuple[int, list[str], str]], place: int, fi
             return date_format
     example = next(iter(texts), "")
     raise BadFile(
-        f"{file}: dates such as {example!r} are in no known format.", action="Name it, for example --date-format %d/%m/%Y."
+        f"{file}: dates such as {example!r} are in no known format.",
+        action="Name it, for example --date-format %d/%m/%Y.",
     )
 
 

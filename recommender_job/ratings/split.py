@@ -39,7 +39,7 @@ def split(ratings: pd.DataFrame, holdout: Holdout, *, share: float, seed: int) -
     train, test = ratings[~held].reset_index(drop=True), ratings[held].reset_index(drop=True)
     if train.empty or test.empty:
         raise NothingToTrainOn(
-            f"Holdout `{holdout}` leaves {len(train)} pairs to train on and {len(test)} to evaluate on, of {len(ratings)}.",
+            f"Holdout `{holdout}` leaves {len(train)} pairs to train on and {len(test)} to evaluate on.",
             action="Wait for more ratings, or choose another `holdout`.",
         )
     return train, test

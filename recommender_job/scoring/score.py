@@ -13,11 +13,6 @@ from recommender_job.storage.artifacts import RunFolder
 from recommender_job.tables import EXPERIENCE, USER
 
 
-def stage_of(shard: int) -> str:
-    """Name of a shard's stage."""
-    return f"score-{shard:04d}"
-
-
 def lists_file(shard: int) -> str:
     """Where a shard's lists lie in the run folder."""
     return f"score/lists-{shard:04d}.parquet"

@@ -83,7 +83,8 @@ class RunFolder:
 
     def read_frame(self, name: str) -> pd.DataFrame:
         """Reads a Parquet file into pandas."""
-        return self.read_table(name).to_pandas()
+        frame: pd.DataFrame = self.read_table(name).to_pandas()
+        return frame
 
     def write_arrays(self, name: str, arrays: dict[str, NDArray[Any]]) -> None:
         """Writes named arrays as npz, without pickle."""
@@ -143,9 +144,9 @@ def _failures(what: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise ArtifactBroken(f"{what} is not there.", action="Clear the stage that writes it and those after it.") from (
-            error
-        )
+        raise ArtifactBroken(
+            f"{what} is not there.", action="Clear the stage that writes it and those after it."
+        ) from (error)
     except (pa.ArrowInvalid, zipfile.BadZipFile, json.JSONDecodeError, EOFError, ValueError) as error:
         raise ArtifactBroken(
             f"{what} is damaged: {error}.", action="Clear the stage that writes it and those after it."

@@ -1,4 +1,4 @@
-"""The partitions of `recommender.recommendation`, one for each publication, made and dropped without blocking readers."""
+"""The partitions of `recommender.recommendation`, one a publication, made and dropped without blocking readers."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ def check_current(database: Database) -> None:
     """
     head = ScriptDirectory.from_config(_alembic(database)).get_current_head()
     with database.transaction() as transaction:
-        exists = transaction.row("select to_regclass('recommender.schema_version') is not null as there")
-        row = transaction.row("select version_num from recommender.schema_version") if exists["there"] else None
+        exists = transaction.rows("select to_regclass('recommender.schema_version') is not null as there")[0]["there"]
+        row = transaction.row("select version_num from recommender.schema_version") if exists else None
     if row is None or row["version_num"] != head:
         there = "none" if row is None else row["version_num"]
         raise SchemaMissing(

@@ -2,12 +2,25 @@
 -- is opened and every row a statement sees comes from the same publication.
 
 create view recommender.recommendations as
-select r.user_id, r.rank, r.experience_id, r.experience_name, r.predicted_rating, r.source, r.publication_id
+select
+    r.user_id,
+    r.rank,
+    r.experience_id,
+    r.experience_name,
+    r.predicted_rating,
+    r.source,
+    r.publication_id
 from recommender.recommendation as r
 where r.publication_id = (select a.publication_id from recommender.active_publication as a);
 
 create view recommender.default_recommendations as
-select d.rank, d.experience_id, d.experience_name, d.predicted_rating, d.source, d.publication_id
+select
+    d.rank,
+    d.experience_id,
+    d.experience_name,
+    d.predicted_rating,
+    d.source,
+    d.publication_id
 from recommender.default_recommendation as d
 where d.publication_id = (select a.publication_id from recommender.active_publication as a);
 

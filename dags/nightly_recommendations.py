@@ -1,0 +1,175 @@
+"""### Nightly recommendations
+
+Reads the new ratings, trains tonight's model (the *challenger*), evaluates it on ratings it has not seen, lets it pass
+the gate or stops, trains the final model on all ratings, predicts every user-experience pair in shards, and publishes
+each user's best experiences in one switch.
+
+**When a task fails**, its error says what happened and what to do next; `docs/runbook.md` explains each one. The website
+keeps last night's lists until `publish` has switched. *Clear* is always safe: a task replaces its own output and nothing
+else. Clear a failed task and Airflow goes on from there.
+
+**Starting a run by hand** offers a form: length of the lists, number of shards, cutoff, dry run (everything is built and
+checked, nothing is switched), and any other setting as `{"gate.max_rmse": 0.9}`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import (
+    Asset,
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    dag,
+    get_current_context,
+    task,
+)
+from airflow.sdk.exceptions import AirflowSkipException
+
+RECOMMENDATIONS = Asset(
+    name="recommendations", uri="postgres://recommender/recommendations", extra={"contract": "docs/table-contract.md"}
+)
+
+PARAMS = {
+    "top_n": Param(
+        None, type=["null", "integer"], minimum=1, title="Length of the lists", description="Empty: config."
+    ),
+    "shards": Param(
+        None, type=["null", "integer"], minimum=1, maximum=1024, title="Shards", description="Empty: config."
+    ),
+    "cutoff": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="Cutoff",
+        description="Ratings before this moment are seen. Empty: the moment the run was due.",
+    ),
+    "dry_run": Param(False, type="boolean", title="Dry run", description="Build and check, but do not switch."),
+    "settings": Param({}, type="object", title="Other settings", description='Such as {"gate.max_rmse": 0.9}.'),
+}
+
+#: A retry is for what may pass: the database is away, the disk is full. Bad data and a blocked gate fail at once.
+RETRIES = {
+    "retries": 3,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[
+            RetryRule(
+                exception="recommender_job.errors.PermanentError",
+                action=RetryAction.FAIL,
+                reason="A retry cannot help; see the error's next step.",
+            )
+        ]
+    ),
+    "execution_timeout": timedelta(hours=4),
+}
+
+
+def night() -> tuple[Any, Any]:
+    """The configuration and the run of the task that asks: the form's settings over those of the environment."""
+    from recommender_job.config import load_config
+    from recommender_job.runs import Run, moment
+
+    context = get_current_context()
+    form = context["params"]
+    asked = {key: form[key] for key in ("top_n", "shards", "dry_run") if form[key] is not None}
+    config = load_config({**asked, **form["settings"]})
+    cutoff = moment(form["cutoff"], config.timezone) if form["cutoff"] else context["dag_run"].run_after
+    return config, Run(context["run_id"], cutoff)
+
+
+@dag(
+    schedule=CronTriggerTimetable("0 2 * * *", timezone="America/Bogota", interval=timedelta(days=1)),
+    catchup=False,
+    max_active_runs=1,
+    default_args=RETRIES,
+    params=PARAMS,
+    doc_md=__doc__,
+    tags=["recommendations"],
+)
+def nightly_recommendations() -> None:
+    """One task for each stage of `recommender_job.nightly`; the last line of this function is the night."""
+
+    @task
+    def extract() -> dict[str, Any]:
+        """Reads the ratings that are new, and the users and experiences, into the run's snapshot."""
+        from recommender_job import nightly
+
+        return nightly.extract(*night())
+
+    @task
+    def clean() -> dict[str, Any]:
+        """Sets unusable rows apart and keeps one rating for each pair."""
+        from recommender_job import nightly
+
+        return nightly.clean(*night())
+
+    @task
+    def train() -> dict[str, Any]:
+        """Holds some pairs out and trains the challenger on the others."""
+        from recommender_job import nightly
+
+        return nightly.train(*night())
+
+    @task
+    def evaluate() -> dict[str, Any]:
+        """Predicts the held-out pairs with the challenger and with the naive baselines."""
+        from recommender_job import nightly
+
+        return nightly.evaluate(*night())
+
+    @task
+    def gate() -> dict[str, Any]:
+        """Lets the challenger pass, or fails with `GateBlocked` and the table of figures."""
+        from recommender_job import nightly
+
+        return nightly.gate(*night())
+
+    @task
+    def refit() -> dict[str, Any]:
+        """Trains the final model, with the challenger's settings, on all ratings."""
+        from recommender_job import nightly
+
+        return nightly.refit(*night())
+
+    @task
+    def plan_shards() -> list[int]:
+        """Decides which users are scored in which shard, against which experiences."""
+        from recommender_job import nightly
+
+        return nightly.plan_shards(*night())["shards"]
+
+    @task(map_index_template="shard {{ shard }}")
+    def score(shard: int) -> dict[str, Any]:
+        """Predicts every user-experience pair of one shard and keeps each user's best."""
+        from recommender_job import nightly
+
+        get_current_context()["shard"] = shard
+        return nightly.score(*night(), shard)
+
+    @task
+    def publish() -> dict[str, Any]:
+        """Loads the lists into a new publication, checks them and switches the website to it."""
+        from recommender_job import nightly
+
+        return nightly.publish(*night())
+
+    @task(outlets=[RECOMMENDATIONS])
+    def announce(summary: dict[str, Any]) -> None:
+        """Tells DAGs that wait for the published table; skipped on a dry run."""
+        if not summary["published"]:
+            raise AirflowSkipException("Dry run: nothing was switched.")
+        get_current_context()["outlet_events"][RECOMMENDATIONS].extra = summary
+
+    shards, published = plan_shards(), publish()
+    extract() >> clean() >> train() >> evaluate() >> gate() >> refit() >> shards
+    score.expand(shard=shards) >> published >> announce(published)
+
+
+nightly_recommendations()
