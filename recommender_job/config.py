@@ -126,7 +126,7 @@ class Config(BaseSettings):
     top_n: int = Field(10, ge=1, le=1000, description="Experiences in a user's list.")
     shards: int = Field(2, ge=1, le=1024, description="Parts in which the users are scored, one task each.")
     block_pairs: int = Field(
-        250_000, ge=1, description="User-experience pairs scored at once; bounds a scoring task's memory."
+        100_000, ge=1, description="User-experience pairs scored at once; bounds a scoring task's memory."
     )
     popularity_prior: float = Field(
         10.0, gt=0, description="Ratings' worth of pull to the mean in the default list's Bayesian average."

@@ -59,11 +59,14 @@ def _stage(name: str | Callable[[int], str]) -> Callable[[Stage], Stage]:
 @_stage("extract")
 def extract(config: Config, run: Run, folder: RunFolder) -> Summary:
     """Reads the ratings that are new, and the users and experiences, into the run's snapshot."""
+    from recommender_job.publishing.publish import refuse_to_go_back
     from recommender_job.ratings.extract import extract as work
     from recommender_job.storage.schema import check_current
 
     database = Database.of(config)
     check_current(database)
+    with database.transaction() as transaction:
+        refuse_to_go_back(config, run, transaction)  # now, rather than after hours of training
     return work(config, run, folder, database)
 
 

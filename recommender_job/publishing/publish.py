@@ -62,7 +62,7 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database) -> 
     counts = {"users": sum(s["users"] for s in scored), "rows": sum(s["rows"] for s in scored)}
     with database.transaction() as transaction:
         lock(transaction)
-        _refuse_to_go_back(config, run, transaction)
+        refuse_to_go_back(config, run, transaction)
         publication_id = _enter(config, run, transaction, counts, model_version, folder.summary("evaluate")["rmse"])
         table = partitions.create(transaction, publication_id)
         for shard, summary in zip(shards, scored, strict=True):
@@ -84,7 +84,12 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database) -> 
     }
 
 
-def _refuse_to_go_back(config: Config, run: Run, transaction: Transaction) -> None:
+def refuse_to_go_back(config: Config, run: Run, transaction: Transaction) -> None:
+    """Keeps the rerun of an old night from replacing a newer one, unless that is asked for.
+
+    Raises:
+        RunTooOld: The active publication saw ratings later than this run's cutoff.
+    """
     active = transaction.row("select run_id, data_through from recommender.recommendation_status")
     if config.dry_run or config.allow_older or active is None or active["data_through"] <= run.cutoff:
         return

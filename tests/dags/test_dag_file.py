@@ -1,0 +1,82 @@
+"""The DAG file: quick to import, and wired as the design says."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG, RetryAction
+
+from recommender_job.errors import DatabaseAway, GateBlocked
+
+FILE = Path(__file__).resolve().parents[2] / "dags" / "nightly_recommendations.py"
+ORDER = ["extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards", "score", "publish", "announce"]
+
+
+@pytest.fixture(scope="module")
+def dag() -> DAG:
+    bag = DagBag(FILE)
+    assert bag.import_errors == {}
+    assert bag.dag_ids == ["nightly_recommendations"]
+    return bag.dags["nightly_recommendations"]
+
+
+def test_importing_the_file_loads_nothing_heavy() -> None:
+    script = (
+        "import runpy, sys, airflow.sdk; before = set(sys.modules); runpy.run_path(sys.argv[1]);"
+        "print(*sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, FILE], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    heavy = {"tensorflow", "tf_keras", "pandas", "numpy", "pyarrow", "pandera", "pydantic", "psycopg2"}
+    assert not loaded & heavy
+
+
+def test_tasks_run_in_the_order_of_the_night(dag: DAG) -> None:
+    assert set(dag.task_ids) == set(ORDER)
+    for earlier, later in itertools.pairwise(ORDER):
+        assert later in dag.get_task(earlier).downstream_task_ids
+
+
+def test_scoring_is_mapped_over_shards(dag: DAG) -> None:
+    assert dag.get_task("score").is_mapped
+
+
+def test_schedule(dag: DAG) -> None:
+    assert dag.max_active_runs == 1
+    assert not dag.catchup
+    timetable: Any = dag.timetable
+    assert timetable.expression == "0 2 * * *"
+    assert str(timetable.timezone) == "America/Bogota"
+
+
+def test_people_find_their_way(dag: DAG) -> None:
+    assert dag.doc_md
+    assert "docs/runbook.md" in dag.doc_md
+    assert {"top_n", "shards", "cutoff", "dry_run", "settings"} == set(dag.params)
+
+
+@pytest.mark.parametrize("task_id", ORDER)
+def test_only_what_may_pass_is_retried(dag: DAG, task_id: str) -> None:
+    task: Any = dag.get_task(task_id)
+    settings = task.partial_kwargs if task.is_mapped else vars(task)
+    assert settings["retries"] >= 1
+    assert settings["execution_timeout"] >= timedelta(minutes=1)
+    policy = settings["retry_policy"]
+    # As the scheduler sees it: written to the database and read back.
+    policy = type(policy).deserialize(policy.serialize())
+    blocked = GateBlocked("no", action="look", figures={})
+    assert policy.evaluate(blocked, 1, 3).action == RetryAction.FAIL
+    away = DatabaseAway("gone", action="wait")
+    assert policy.evaluate(away, 1, 3).action != RetryAction.FAIL
+
+
+def test_the_published_table_is_an_asset_that_only_announce_touches(dag: DAG) -> None:
+    outlets = {task.task_id: [outlet.name for outlet in task.outlets] for task in dag.tasks if task.outlets}
+    assert outlets == {"announce": ["recommendations"]}

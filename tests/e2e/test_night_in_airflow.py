@@ -1,0 +1,126 @@
+"""The night in a real Airflow: green, blocked, broken and repaired, retried; and what the website sees meanwhile."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recommender_job.publishing.publications import lock
+from recommender_job.ratings.columns import Columns
+from recommender_job.ratings.importer import import_ratings
+from recommender_job.ratings.sample import sample_ratings
+from recommender_job.storage.database import Database
+from tests.e2e.stack import DAG, Airflow, wait_until
+
+STAGES = ["extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards", "score", "publish", "announce"]
+QUICK = {"model.epochs": 3, "model.hidden_layers": "16,8", "gate.max_rmse": 9}
+USERS = 120
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ratings(live_database: Database, home: Path) -> None:
+    file = home / "sample.csv"
+    sample_ratings(USERS, 30, seed=1).to_csv(file, index=False)
+    import_ratings(live_database, file, Columns(), now=datetime.now(UTC), scale=(1, 5))
+
+
+@pytest.fixture(scope="module")
+def first_run(airflow: Airflow) -> str:
+    """A run that went green, started before the DAG's own schedule may start one."""
+    run_id = airflow.trigger({"settings": QUICK, "top_n": 7, "shards": 3})
+    airflow.call("PATCH", f"dags/{DAG}", {"is_paused": False})
+    assert airflow.finish(run_id) == "success", airflow.states(run_id)
+    return run_id
+
+
+def live(database: Database) -> dict[str, Any]:
+    with database.transaction() as transaction:
+        row = transaction.rows(
+            "select publication_id, count(*) as rows, count(distinct user_id) as users"
+            " from recommender.recommendations group by publication_id"
+        )
+    assert len(row) == 1, "the view shows exactly one publication"
+    return row[0]
+
+
+def test_every_task_of_a_good_night_succeeds(airflow: Airflow, first_run: str, live_database: Database) -> None:
+    assert airflow.states(first_run) == {stage: {"success"} for stage in STAGES}
+    shards = [task for task in airflow.tasks(first_run) if task["task_id"] == "score"]
+    assert [shard["rendered_map_index"] for shard in shards] == ["shard 0", "shard 1", "shard 2"]
+    with live_database.transaction() as transaction:
+        mine = transaction.rows(
+            "select publication_id, users, rows from recommender.publication where run_id = :run_id", run_id=first_run
+        )
+    assert [(row["users"], row["rows"]) for row in mine] == [(USERS, USERS * 7)]
+
+
+def test_publishing_tells_waiting_dags(airflow: Airflow, first_run: str) -> None:
+    events = airflow.call("GET", "assets/events")["asset_events"]
+    mine = [event for event in events if event["source_run_id"] == first_run]
+    assert [event["extra"]["rows"] for event in mine] == [USERS * 7]
+
+
+def test_a_blocked_gate_stops_the_night_at_once(airflow: Airflow, first_run: str, live_database: Database) -> None:
+    before = live(live_database)
+    run_id = airflow.trigger({"settings": {**QUICK, "gate.max_rmse": 0.1}})
+    assert airflow.finish(run_id) == "failed"
+    after_gate = {"refit", "plan_shards", "score", "publish", "announce"}
+    expected = {stage: {"upstream_failed"} if stage in after_gate else {"success"} for stage in STAGES}
+    assert airflow.states(run_id) == {**expected, "gate": {"failed"}}
+    gate = next(task for task in airflow.tasks(run_id) if task["task_id"] == "gate")
+    assert gate["try_number"] == 1, "a blocked gate is not retried"
+    log = airflow.log(run_id, "gate")
+    assert "GateBlocked" in log
+    assert "global_mean" in log
+    assert "gateblocked" in log, "the log names the runbook's section"
+    assert live(live_database) == before
+
+
+def test_a_broken_source_fails_the_run_and_clearing_it_repairs_it(
+    airflow: Airflow, first_run: str, live_database: Database
+) -> None:
+    before = live(live_database)
+    with live_database.transaction() as transaction:
+        transaction.run("alter table website.ratings rename to ratings_gone")
+    run_id = airflow.trigger({"settings": QUICK})
+    assert airflow.finish(run_id) == "failed"
+    expected = {stage: {"upstream_failed"} for stage in STAGES}
+    assert airflow.states(run_id) == {**expected, "extract": {"failed"}}
+    assert "SourceBroken" in airflow.log(run_id, "extract")
+    assert live(live_database) == before
+
+    with live_database.transaction() as transaction:
+        transaction.run("alter table website.ratings_gone rename to ratings")
+    airflow.clear_failed(run_id)
+    assert airflow.finish(run_id) == "success"
+    assert airflow.states(run_id) == {stage: {"success"} for stage in STAGES}
+    after = live(live_database)
+    assert after["publication_id"] > before["publication_id"]
+    assert after["rows"] == USERS * 10
+
+
+def test_a_passing_trouble_is_retried(airflow: Airflow, first_run: str, live_database: Database) -> None:
+    with live_database.transaction() as transaction:
+        lock(transaction)  # another publisher is at work
+        run_id = airflow.trigger({"settings": QUICK})
+        wait_until(lambda: airflow.states(run_id).get("publish") == {"up_for_retry"}, 180, "publish to be retried")
+        assert "PublicationBusy" in airflow.log(run_id, "publish")
+    assert airflow.finish(run_id) == "success"
+    publish = next(task for task in airflow.tasks(run_id) if task["task_id"] == "publish")
+    assert (publish["state"], publish["try_number"]) == ("success", 2)
+
+
+def test_a_dry_run_builds_and_checks_but_does_not_switch(
+    airflow: Airflow, first_run: str, live_database: Database
+) -> None:
+    before = live(live_database)
+    run_id = airflow.trigger({"settings": QUICK, "dry_run": True})
+    assert airflow.finish(run_id) == "success"
+    assert airflow.states(run_id) == {**{stage: {"success"} for stage in STAGES}, "announce": {"skipped"}}
+    assert live(live_database) == before
+    with live_database.transaction() as transaction:
+        shadow = transaction.rows("select published_at from recommender.publication where run_id = :id", id=run_id)
+    assert [row["published_at"] for row in shadow] == [None]

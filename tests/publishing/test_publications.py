@@ -1,0 +1,165 @@
+"""Which publications there are, and moving between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recommender_job.errors import NotPublished, PublicationBusy
+from recommender_job.publishing.publications import lists_of, prune, publications, rollback, status
+from recommender_job.storage import partitions
+
+
+def user_of(website: Any) -> int:
+    return int(website.shown()[0]["user_id"])
+
+
+def test_before_anything_is_published(website: Any) -> None:
+    with pytest.raises(NotPublished, match="Nothing has been published yet") as caught:
+        status(website.database)
+    assert "recommender-job run" in caught.value.action
+    with pytest.raises(NotPublished, match="Nothing has been published yet"):
+        lists_of(website.database, 1)
+    with pytest.raises(NotPublished, match="kept are: none"):
+        rollback(website.database)
+    assert publications(website.database) == []
+
+
+def test_status_is_the_active_publication(website: Any) -> None:
+    website.publish("first")
+    website.publish("second", days=1)
+    found = status(website.database)
+    assert list(found) == [
+        "publication_id", "run_id", "model_version", "data_through", "published_at", "expires_at", "is_stale",
+        "users", "rmse",
+    ]  # fmt: skip
+    assert (found["publication_id"], found["run_id"]) == (2, "second")
+
+
+def test_publications_newest_first(website: Any) -> None:
+    website.publish("first")
+    website.publish("second", days=1)
+    website.publish("dry", days=2, dry_run=True)
+    rows = publications(website.database)
+    assert [(row["publication_id"], row["run_id"], row["is_active"]) for row in rows] == [
+        (3, "dry", False),
+        (2, "second", True),
+        (1, "first", False),
+    ]
+    assert [row["published_at"] is None for row in rows] == [True, False, False]
+    assert {row["top_n"] for row in rows} == {5}
+
+
+def test_rollback_to_the_previous_and_forward_again(website: Any) -> None:
+    for day in range(3):
+        website.publish(f"night {day}", days=day)
+    assert rollback(website.database) == {"publication_id": 2, "previous": 3}
+    assert {row["publication_id"] for row in website.shown()} == {2}
+    assert {*website.values("select publication_id from recommender.default_recommendations")} == {2}
+    assert rollback(website.database) == {"publication_id": 1, "previous": 2}
+    assert rollback(website.database, 3) == {"publication_id": 3, "previous": 1}
+    assert status(website.database)["run_id"] == "night 2"
+
+
+def test_rollback_passes_over_what_was_never_shown(website: Any) -> None:
+    website.publish("first")
+    website.publish("dry", dry_run=True)
+    website.publish("third", days=1)
+    assert rollback(website.database)["publication_id"] == 1
+
+
+@pytest.mark.parametrize("target", [None, 99])
+def test_rollback_to_nowhere_changes_nothing(website: Any, target: int | None) -> None:
+    website.publish()
+    with pytest.raises(NotPublished, match="to go back to; kept are: 1") as caught:
+        rollback(website.database, target)
+    assert "publications list" in caught.value.action
+    assert website.active() == 1
+
+
+def test_rollback_waits_for_nobody(website: Any, connect: Any) -> None:
+    website.publish("first")
+    website.publish("second", days=1)
+    other = connect()
+    other.cursor().execute("select pg_advisory_xact_lock(hashtext('recommender publication'))")
+    with pytest.raises(PublicationBusy):
+        rollback(website.database)
+    assert website.active() == 2
+
+
+def test_the_first_moment_of_showing_stays(website: Any) -> None:
+    website.publish("first")
+    first = publications(website.database)[0]["published_at"]
+    website.publish("second", days=1)
+    rollback(website.database)
+    assert {row["publication_id"]: row["published_at"] for row in publications(website.database)}[1] == first
+
+
+def test_the_active_publication_is_kept_however_old(website: Any) -> None:
+    for day in range(3):
+        website.publish(f"night {day}", days=day)
+    rollback(website.database, 1)
+    before = website.shown()
+    assert prune(website.database, 1) == [2]
+    assert website.shown() == before
+    assert website.partitions() == ["recommendation_1", "recommendation_3"]
+    assert prune(website.database, 1) == []
+
+
+def test_dry_runs_do_not_push_out_what_was_shown(website: Any) -> None:
+    website.publish("shown", keep_publications=2)
+    website.publish("shown later", days=1, keep_publications=2)
+    for number in range(3):
+        website.publish(f"dry {number}", days=2, dry_run=True, keep_publications=2)
+    assert [row["run_id"] for row in publications(website.database)] == ["dry 2", "dry 1", "shown later", "shown"]
+
+
+def test_a_users_list(website: Any) -> None:
+    website.publish()
+    user = user_of(website)
+    found = lists_of(website.database, user)
+    own = [row for row in website.shown() if row["user_id"] == user]
+    assert (found["user_id"], found["source"], found["publication_id"]) == (user, "model", 1)
+    keys = ("rank", "experience_id", "experience_name", "predicted_rating")
+    assert found["recommendations"] == [{key: row[key] for key in keys} for row in own]
+    assert lists_of(website.database, user, 2)["recommendations"] == found["recommendations"][:2]
+
+
+def test_a_stranger_reads_the_default_list(website: Any) -> None:
+    website.publish()
+    found = lists_of(website.database, -12345)
+    assert found["source"] == "popular"
+    assert [row["rank"] for row in found["recommendations"]] == [1, 2, 3, 4, 5]
+    assert len(lists_of(website.database, -12345, 3)["recommendations"]) == 3
+
+
+def held_by_a_reader(website: Any, connect: Any) -> Any:
+    """Four nights; a reader still looks at the first one when it is to be dropped, and keeps it from going."""
+    for day in range(4):
+        website.publish(f"night {day}", days=day, keep_publications=9)
+    reader = connect()
+    cursor = reader.cursor()
+    cursor.execute("set transaction isolation level repeatable read")
+    cursor.execute("select count(*) from recommender.recommendation where publication_id = 1")
+    assert cursor.fetchone()[0] > 0
+    assert partitions.drop(website.database, [1], patience_seconds=1) == []
+    return reader
+
+
+def test_what_a_reader_held_back_goes_the_next_time(website: Any, connect: Any) -> None:
+    reader = held_by_a_reader(website, connect)
+    reader.close()
+    # By the next night a newer publication is to go as well.
+    assert sorted(prune(website.database, 2)) == [1, 2]
+    assert website.partitions() == ["recommendation_3", "recommendation_4"]
+    assert website.values("select publication_id from recommender.publication order by 1") == [3, 4]
+
+
+def test_rolling_back_never_empties_the_website(website: Any, connect: Any) -> None:
+    held_by_a_reader(website, connect)
+    try:
+        rollback(website.database, 1)
+    except NotPublished:
+        assert website.active() == 4
+    assert website.shown()

@@ -1,0 +1,113 @@
+"""What may not be published is not published, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recommender_job.errors import ArtifactBroken, OutputRefused, PublicationBusy, RunTooOld, StageMissing
+from recommender_job.scoring.score import lists_file
+from recommender_job.storage.artifacts import RunFolder
+
+
+def change_json(folder: RunFolder, name: str, **changes: Any) -> None:
+    file = Path(folder.url(name))
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def test_an_older_night_is_refused(website: Any) -> None:
+    website.publish("newer", days=1)
+    before = website.shown()
+    with pytest.raises(RunTooOld, match="Run newer, with ratings through 2024-01-02 00:00 UTC, is active") as caught:
+        website.publish("older", days=0.5)
+    assert "this run only sees ratings through 2024-01-01 12:00 UTC" in caught.value.cause
+    assert "allow_older" in caught.value.action
+    assert website.shown() == before
+    assert website.partitions() == ["recommendation_1"]
+
+
+def test_an_older_night_on_purpose(website: Any) -> None:
+    website.publish("newer", days=1)
+    assert website.publish("older", allow_older=True)["published"] is True
+    assert website.active() == 2
+
+
+def test_an_older_night_may_be_tried_dry(website: Any) -> None:
+    website.publish("newer", days=1)
+    assert website.publish("older", dry_run=True)["published"] is False
+    assert website.active() == 1
+
+
+def test_another_night_of_the_same_cutoff_is_not_too_old(website: Any) -> None:
+    website.publish("one")
+    assert website.publish("two")["published"] is True
+
+
+def spoil_version(folder: RunFolder) -> None:
+    change_json(folder, "finished/score-0001.json", model_version="0123456789ab")
+
+
+def spoil_rows(folder: RunFolder) -> None:
+    folder.write_table(lists_file(1), folder.read_frame(lists_file(1)).iloc[:-1])
+
+
+def spoil_list(folder: RunFolder) -> None:
+    lists = folder.read_frame(lists_file(1)).iloc[:-1]
+    folder.write_table(lists_file(1), lists)
+    change_json(folder, "finished/score-0001.json", rows=len(lists))
+
+
+def spoil_rating(folder: RunFolder) -> None:
+    lists = folder.read_frame(lists_file(1))
+    folder.write_table(lists_file(1), lists.assign(predicted_rating=lists["predicted_rating"] + np.float32(9)))
+
+
+def spoil_file(folder: RunFolder) -> None:
+    file = Path(folder.url(lists_file(1)))
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+SPOILT = {
+    spoil_version: (OutputRefused, "The shards were not all scored by tonight's model"),
+    spoil_rows: (OutputRefused, "rows but its file holds"),
+    spoil_list: (OutputRefused, "1 users break the contract; each has a list of the wrong length"),
+    spoil_rating: (OutputRefused, "has a predicted rating outside the scale"),
+    spoil_file: (ArtifactBroken, "lists-0001.parquet is damaged"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_what_is_refused_leaves_nothing_behind(website: Any, spoilable: RunFolder, spoil: Any) -> None:
+    website.publish("good")
+    before = website.shown(), website.rows("select * from recommender.publication")
+    default = website.rows("select * from recommender.default_recommendation")
+    spoil(spoilable)
+    error, message = SPOILT[spoil]
+    with pytest.raises(error, match=message):
+        website.publish("bad", days=1, folder=spoilable)
+    assert (website.shown(), website.rows("select * from recommender.publication")) == before
+    assert website.rows("select * from recommender.default_recommendation") == default
+    assert website.partitions() == ["recommendation_1"]
+    assert website.publish("mended", days=1)["published"] is True
+
+
+def test_a_shard_that_was_not_scored_is_named(website: Any, spoilable: RunFolder) -> None:
+    spoilable.begin("score-0001")
+    with pytest.raises(StageMissing, match="Stage `score-0001` has not finished"):
+        website.publish(folder=spoilable)
+    assert website.partitions() == []
+
+
+def test_a_second_publisher_is_told_to_come_back(website: Any, connect: Any) -> None:
+    other = connect()
+    other.cursor().execute("select pg_advisory_xact_lock(hashtext('recommender publication'))")
+    with pytest.raises(PublicationBusy, match="Another run is publishing right now") as caught:
+        website.publish()
+    assert "Retry" in caught.value.action
+    assert website.partitions() == []
+    other.rollback()
+    assert website.publish()["published"] is True

@@ -1,0 +1,121 @@
+"""What people reading the views notice of a publication: nothing but fresher lists."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import psycopg2.errors
+import pytest
+
+VIEW = "select user_id, rank, experience_id, publication_id from recommender.recommendations"
+
+
+def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(inner for child in plan.get("Plans", []) for inner in nodes(child))]
+
+
+def test_one_users_list_is_one_probe_of_one_partitions_index(website: Any) -> None:
+    for day in range(3):
+        website.publish(f"night {day}", days=day)
+    user = website.shown()[0]["user_id"]
+    with website.database.transaction() as transaction:
+        # A table of some hundred rows is read as a whole otherwise, which says nothing about a large one.
+        transaction.run("set local enable_seqscan = off")
+        sql = f"explain (analyze, format json) {VIEW} where user_id = {int(user)} order by rank"
+        plan = transaction.rows(sql)[0]["QUERY PLAN"][0]["Plan"]
+    scans = [node for node in nodes(plan) if str(node.get("Relation Name", "")).startswith("recommendation_")]
+    executed = [node for node in scans if node["Actual Loops"] > 0]
+    assert [node["Relation Name"] for node in executed] == ["recommendation_3"]
+    assert executed[0]["Node Type"] in ("Index Scan", "Bitmap Heap Scan")
+    indexed = [node for node in nodes(plan) if "user_id" in str(node.get("Index Cond", "")) and node["Actual Loops"]]
+    assert len(indexed) == 1
+    assert plan["Actual Rows"] == 5
+
+
+def test_every_partition_has_its_index(website: Any) -> None:
+    website.publish()
+    found = website.values("select indexdef from pg_indexes where tablename = 'recommendation_1'")
+    assert len(found) == 1
+    assert found[0].startswith("CREATE UNIQUE INDEX")
+    assert found[0].endswith("(user_id, rank)")
+
+
+def test_a_reader_in_a_transaction_neither_waits_nor_holds_up_a_publication(website: Any, connect: Any) -> None:
+    website.publish("first")
+    reader = connect()
+    cursor = reader.cursor()
+    cursor.execute("set statement_timeout = '5s'")
+    cursor.execute(VIEW)
+    before = cursor.fetchall()
+    assert {row[3] for row in before} == {1}
+    # The reader's transaction stays open while the next night is published, which must not take long.
+    done: list[Any] = []
+    publisher = threading.Thread(target=lambda: done.append(website.publish("second", days=1)), daemon=True)
+    publisher.start()
+    publisher.join(20)
+    assert done, "the publication waits for a reader"
+    # The same transaction reads on, now from the new publication, and from it alone.
+    cursor.execute(VIEW)
+    after = cursor.fetchall()
+    assert {row[3] for row in after} == {2}
+    assert sorted(row[:3] for row in after) == sorted(row[:3] for row in before)
+
+
+def test_a_reader_with_a_snapshot_keeps_seeing_the_publication_it_began_with(website: Any, connect: Any) -> None:
+    website.publish("first")
+    reader = connect()
+    cursor = reader.cursor()
+    cursor.execute("set transaction isolation level repeatable read")
+    cursor.execute(VIEW)
+    before = cursor.fetchall()
+    website.publish("second", days=1)
+    cursor.execute(VIEW)
+    assert cursor.fetchall() == before
+
+
+def test_a_reader_is_not_held_up_while_a_publication_is_being_loaded(website: Any, connect: Any) -> None:
+    """The publisher's transaction, with all its locks, is still open while the reader reads."""
+    from recommender_job.publishing.publications import lock, switch
+    from recommender_job.storage import partitions
+
+    website.publish("first")
+    reader = connect()
+    cursor = reader.cursor()
+    cursor.execute("set statement_timeout = '5s'")
+    with website.database.transaction() as transaction:
+        lock(transaction)
+        new = transaction.rows(
+            "insert into recommender.publication"
+            " (run_id, model_version, data_through, fresh_hours, users, rows, top_n, rmse)"
+            " select 'second', model_version, data_through, fresh_hours, users, rows, top_n, rmse"
+            " from recommender.publication returning publication_id"
+        )[0]["publication_id"]
+        partitions.create(transaction, new)
+        partitions.attach(transaction, new)
+        switch(transaction, new)
+        cursor.execute(VIEW)
+        assert {row[3] for row in cursor.fetchall()} == {1}
+        cursor.execute("select publication_id from recommender.recommendation_status")
+        assert cursor.fetchall() == [(1,)]
+        reader.rollback()
+    cursor.execute("select publication_id from recommender.recommendation_status")
+    assert cursor.fetchall() == [(new,)]
+
+
+@pytest.mark.parametrize("view", ["recommendations", "default_recommendations", "recommendation_status"])
+def test_the_website_may_read_the_views(website: Any, connect: Any, view: str) -> None:
+    website.publish()
+    cursor = connect().cursor()
+    cursor.execute("set role website_reader")
+    cursor.execute(f"select count(*) from recommender.{view}")  # noqa: S608
+    assert cursor.fetchone()[0] > 0
+
+
+@pytest.mark.parametrize("table", ["recommendation", "publication", "active_publication", "quarantine"])
+def test_the_website_may_read_nothing_else(website: Any, connect: Any, table: str) -> None:
+    website.publish()
+    cursor = connect().cursor()
+    cursor.execute("set role website_reader")
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        cursor.execute(f"select count(*) from recommender.{table}")  # noqa: S608

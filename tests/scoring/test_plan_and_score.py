@@ -1,0 +1,132 @@
+"""The stages plan_shards and score, on files in a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recommender_job.config import Config, load_config
+from recommender_job.errors import NothingToTrainOn
+from recommender_job.ranking.trained import TrainedModel
+from recommender_job.ratings.clean import CLEAN
+from recommender_job.ratings.extract import EXPERIENCES, USERS
+from recommender_job.runs import Run
+from recommender_job.scoring.eligibility import shard_of
+from recommender_job.scoring.lists import top_lists
+from recommender_job.scoring.plan import PLANNED_EXPERIENCES, plan, users_of_shard
+from recommender_job.scoring.score import lists_file, score
+from recommender_job.storage.artifacts import RunFolder
+
+CUTOFF = datetime(2023, 5, 3, tzinfo=UTC)
+RUN = Run("tonight", CUTOFF)
+RATED = [(1, 4), (1, 6), (2, 4), (3, 10), (5, 4), (5, 12), (8, 11)]
+
+
+@pytest.fixture
+def settings() -> Callable[..., Config]:
+    """Makes a configuration without a database."""
+    return lambda **changes: load_config({"shards": 3, "top_n": 4, **changes})
+
+
+@pytest.fixture
+def extracted(folder: RunFolder) -> RunFolder:
+    """A run folder as extract and clean leave it: user 3 is inactive, user 7 never rated, four experiences count."""
+    rated = pd.DataFrame(RATED, columns=["user_id", "experience_id"])
+    at = pd.Timestamp("2023-01-01", tz="UTC").as_unit("us")
+    folder.write_table(CLEAN, rated.assign(rating=np.float32(4), rated_at=at))
+    people = pd.DataFrame({"user_id": [1, 2, 3, 5, 7, 8], "is_active": [True, True, False, True, True, True]})
+    folder.write_table(USERS, people)
+    offered = pd.DataFrame(
+        {
+            "experience_id": [12, 4, 6, 10, 11, 13],
+            "name": ["twelve", "four", "six", "ten", "eleven", "thirteen"],
+            "is_active": [True, True, True, True, True, False],
+            "available_from": pd.Series([None] * 6, dtype="datetime64[us, UTC]"),
+            "available_until": pd.Series([None, None, None, CUTOFF, None, None], dtype="datetime64[us, UTC]"),
+        }
+    )
+    folder.write_table(EXPERIENCES, offered)
+    return folder
+
+
+def test_plan(extracted: RunFolder, settings: Callable[..., Config]) -> None:
+    summary = plan(settings(), RUN, extracted)
+    users = np.array([1, 2, 5, 8])
+    shard = shard_of(users, 3)
+    assert summary == {"shards": sorted(set(shard.tolist())), "users": 4, "eligible_experiences": 4}
+    planned = extracted.read_frame(PLANNED_EXPERIENCES)
+    assert planned.to_dict("list") == {"experience_id": [4, 6, 11, 12], "name": ["four", "six", "eleven", "twelve"]}
+    for number in range(3):
+        assert users_of_shard(extracted, number).tolist() == users[shard == number].tolist()
+
+
+def test_an_experience_still_counts_before_its_last_moment(
+    extracted: RunFolder, settings: Callable[..., Config]
+) -> None:
+    earlier = Run("earlier", datetime(2023, 5, 2, 23, 59, tzinfo=UTC))
+    assert plan(settings(), earlier, extracted)["eligible_experiences"] == 5
+
+
+def test_a_shard_without_users_is_not_planned(extracted: RunFolder, settings: Callable[..., Config]) -> None:
+    summary = plan(settings(shards=1024), RUN, extracted)
+    assert summary["shards"] == sorted(set(shard_of(np.array([1, 2, 5, 8]), 1024).tolist()))
+
+
+def test_nobody_to_recommend_to(extracted: RunFolder, settings: Callable[..., Config]) -> None:
+    extracted.write_table(USERS, extracted.read_frame(USERS).assign(is_active=False))
+    with pytest.raises(NothingToTrainOn, match="0 active users with ratings and 4 eligible experiences"):
+        plan(settings(), RUN, extracted)
+
+
+def test_nothing_to_recommend(extracted: RunFolder, settings: Callable[..., Config]) -> None:
+    extracted.write_table(EXPERIENCES, extracted.read_frame(EXPERIENCES).assign(is_active=False))
+    with pytest.raises(NothingToTrainOn, match="4 active users with ratings and 0 eligible experiences") as caught:
+        plan(settings(), RUN, extracted)
+    assert "sql/source/experiences.sql" in caught.value.action
+
+
+def test_the_shards_together_are_everybodys_lists(
+    extracted: RunFolder, settings: Callable[..., Config], exact: Callable[..., TrainedModel]
+) -> None:
+    config, model = settings(), exact()
+    shards = plan(config, RUN, extracted)["shards"]
+    summaries = [score(config, extracted, shard, model) for shard in shards]
+    for shard, summary in zip(shards, summaries, strict=True):
+        users = users_of_shard(extracted, shard)
+        rows = len(extracted.read_frame(lists_file(shard)))
+        assert summary == {
+            "users": len(users),
+            "rows": rows,
+            "pairs": 4 * len(users),
+            "model_version": model.version,
+        }
+    found = pd.concat([extracted.read_frame(lists_file(shard)) for shard in shards])
+    expected = top_lists(
+        model,
+        np.array([1, 2, 5, 8]),
+        np.array([4, 6, 11, 12]),
+        pd.DataFrame(RATED, columns=["user_id", "experience_id"]),
+        n=4,
+        scale=(1.0, 5.0),
+        block_pairs=10_000,
+    )
+    pd.testing.assert_frame_equal(found.sort_values(["user_id", "rank"], ignore_index=True), expected)
+    # Of four eligible ones user 1 has rated two, user 2 one, user 5 two, user 8 one.
+    assert found.groupby("user_id").size().to_dict() == {1: 2, 2: 3, 5: 2, 8: 3}
+
+
+def test_scoring_again_replaces_the_shards_own_file_only(
+    extracted: RunFolder, settings: Callable[..., Config], exact: Callable[..., TrainedModel]
+) -> None:
+    shards = plan(settings(), RUN, extracted)["shards"]
+    for shard in shards:
+        score(settings(), extracted, shard, exact())
+    before = [extracted.read_frame(lists_file(shard)) for shard in shards]
+    score(settings(top_n=1), extracted, shards[0], exact())
+    assert extracted.read_frame(lists_file(shards[0]))["rank"].unique().tolist() == [1]
+    for shard, frame in zip(shards[1:], before[1:], strict=True):
+        pd.testing.assert_frame_equal(extracted.read_frame(lists_file(shard)), frame)

@@ -1,0 +1,139 @@
+"""Mistakes in the settings: refused at once, by name, and without giving away the password."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recommender_job.config import load_config
+from recommender_job.errors import ConfigurationError
+
+SECRET = "postgresql://job:sesame@db.example/ratings"
+
+
+def toml(text: str) -> None:
+    Path("recommender.toml").write_text(text, "utf-8")
+
+
+def refused(overrides: Any = ()) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(overrides)
+    return caught.value
+
+
+@pytest.mark.parametrize("text", ["top_n", "=3", ""])
+def test_what_is_no_assignment_is_told(text: str) -> None:
+    assert refused([text]).cause == f"`{text}` is not key=value."
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"),
+    [
+        ("gate.max_rms", "gate.max_rmse"),
+        ("max_rmse", "gate.max_rmse"),
+        ("topn", "top_n"),
+        ("model.epoch", "model.epochs"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_name(key: str, nearest: str) -> None:
+    error = refused({key: 1})
+    assert error.cause == f"Unknown setting `{key}`."
+    assert error.action == f"Did you mean `{nearest}`?"
+
+
+def test_a_key_like_no_other() -> None:
+    assert refused({"zzzzzz": 1}).action == "See the settings in recommender_job/config.py."
+
+
+def test_unknown_keys_of_the_file_are_refused() -> None:
+    toml("[gate]\nmax_rms = 1\n")
+    assert refused().action == "Did you mean `gate.max_rmse`?"
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("RECOMMENDER_TOP_M", "top_n"),
+        ("RECOMMENDER_MODEL__EPOCH", "model.epochs"),
+        ("RECOMMENDER_GATE_MAX_RMSE", "gate.max_rmse"),
+    ],
+)
+def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, nearest: str) -> None:
+    monkeypatch.setenv(name, "3")
+    error = refused()
+    assert error.cause == f"Environment variable {name} names no setting."
+    assert error.action == f"Did you mean `{nearest}`?"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("top_n", 0),
+        ("shards", "two"),
+        ("seed", -1),
+        ("seed", 2**31),
+        ("gate.max_rmse", 0),
+        ("gate.max_rmse", "nan"),
+        ("model.epochs", 0),
+        ("model.learning_rate", "0"),
+        ("model.validation_share", 1),
+        ("model.optimizer", "sgd"),
+        ("holdout_share", 1.0),
+        ("holdout", "first"),
+        ("preset", "sed"),
+        ("keep_publications", 0),
+    ],
+)
+def test_a_value_out_of_bounds_is_told_with_its_key(key: str, value: Any) -> None:
+    error = refused({key: value})
+    assert error.cause.startswith(f"Setting `{key}`: ")
+    assert f"(given: {value!r})" in error.cause
+    assert error.action == f"Correct `{key}` and start again."
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("model.hidden_layers", "16,0"), ("rating_min", "nan"), ("timezone", "Mars/Base")]
+)
+def test_a_value_that_no_night_can_work_with_is_refused(key: str, value: str) -> None:
+    assert key in refused({key: value}).cause
+
+
+def test_the_scale_has_a_width() -> None:
+    assert "rating_min must lie below rating_max" in refused({"rating_min": 5, "rating_max": 5}).cause
+
+
+@pytest.mark.parametrize("text", ["top_n = = 3", "top_n", "[gate"])
+def test_a_file_that_is_no_toml_is_told(text: str) -> None:
+    toml(text)
+    assert "recommender.toml" in str(refused())
+
+
+def test_a_variable_that_is_no_section_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMMENDER_MODEL", "large")
+    assert "model" in refused().cause
+
+
+def test_a_section_is_no_value() -> None:
+    assert "gate" in refused(["gate=1", "gate.max_rmse=2"]).cause
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"database_url": {"x": SECRET}},
+        {"database_url": SECRET, "rating_min": 6},
+        {"database_url": SECRET, "top_n": 0},
+        {"database_url": SECRET, "top_m": 0},
+        {"database_ur": SECRET},
+    ],
+)
+def test_no_error_shows_the_password(wrong: dict[str, Any]) -> None:
+    assert "sesame" not in str(refused(wrong))
+
+
+def test_the_password_of_the_environment_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMMENDER_DATABASE_URL", SECRET)
+    assert "sesame" not in str(refused({"rating_min": 6}))
+    assert "sesame" not in repr(load_config())
