@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from recommender_job.config import Config
 from recommender_job.errors import ArtifactBroken
@@ -131,6 +130,6 @@ def _base(config: Config, transaction: Transaction, run: Run) -> tuple[dict[str,
         try:
             folder = RunFolder(config.runs, Run(base["run_id"], base["cutoff"]).folder)
             return base, folder.read_table(SNAPSHOT).cast(SOURCE_RATINGS).to_pandas()
-        except (ArtifactBroken, pa.ArrowInvalid):
+        except (ArtifactBroken, ValueError):  # ValueError: columns of another version of the job
             continue
     return None, SOURCE_RATINGS.empty_table().to_pandas()

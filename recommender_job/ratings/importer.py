@@ -16,10 +16,11 @@ import pandas as pd
 
 from recommender_job.errors import BadFile
 from recommender_job.ratings.columns import Columns
-from recommender_job.ratings.reader import read_batches
+from recommender_job.ratings.reader import Batch, read_batches
 from recommender_job.storage.database import Database, Transaction
 
 _STAGED = ["line", "user_id", "name_key", "spelling", "rating", "rated_at"]
+_REFUSED = ["origin", "line", "column_name", "reason", "content"]
 _BIGGEST_ID = 2**63 - 1
 
 
@@ -57,30 +58,28 @@ def import_ratings(
         origin = f"import {file.name}"
         transaction.run("delete from recommender.quarantine where origin = :origin", origin=origin)
         read = rejected = 0
+        first = ""
         for batch in read_batches(file, columns):
-            rows, refused = _usable(batch.rows, now, scale)
-            refused = pd.concat([batch.rejected, refused])
+            rows, unusable = _usable(batch, now, scale)
+            refused = pd.concat([batch.rejected, unusable]).sort_values("line")
             _copy(transaction, "staged", _STAGED, rows)
-            _copy(
-                transaction,
-                "recommender.quarantine",
-                ["origin", "line", "column_name", "reason", "content"],
-                refused.assign(origin=origin)[["origin", "line", "column_name", "reason", "content"]],
-            )
+            _copy(transaction, "recommender.quarantine", _REFUSED, refused.assign(origin=origin))
             read += len(rows) + len(refused)
             rejected += len(refused)
+            first = first or (_described(refused.iloc[0]) if len(refused) else "")
             progress(read)
         if read and read == rejected:
             raise BadFile(
-                f"{file}: none of its {read} lines can be read; the first: {_first_reason(refused)}.",
+                f"{file}: none of its {read} lines can be read; the first: {first}.",
                 action="Check the separator, the columns and --date-format.",
             )
         counts = _merge(transaction)
     return {"read": read, **counts, "rejected": rejected}
 
 
-def _usable(rows: pd.DataFrame, now: datetime, scale: tuple[float, float]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _usable(batch: Batch, now: datetime, scale: tuple[float, float]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Splits readable rows into those the schema takes and those it does not."""
+    rows = batch.rows
     whole = rows["user"].str.fullmatch(r"[+-]?\d{1,19}")
     user = rows["user"].where(whole, "0").map(int)
     checks = [
@@ -88,19 +87,20 @@ def _usable(rows: pd.DataFrame, now: datetime, scale: tuple[float, float]) -> tu
         ("rating", ~rows["rating"].between(*scale), f"is outside the scale {scale[0]:g} to {scale[1]:g}"),
         ("rated_at", rows["rated_at"] > pd.Timestamp(now), f"lies in the future of {now:%Y-%m-%d %H:%M} UTC"),
     ]
-    names = np.select([bad for _, bad, _ in checks], [name for name, _, _ in checks], "")
-    reasons = np.select([bad for _, bad, _ in checks], [reason for _, _, reason in checks], "")
-    good = rows[names == ""]
-    refused = pd.DataFrame(
-        {
-            "line": rows["line"],
-            "column_name": names,
-            "reason": reasons,
-            "content": rows["user"] + "," + rows["experience"] + "," + rows["rating"].astype(str),
-        }
-    )[names != ""]
-    staged = good.assign(user_id=user[good.index].astype("int64"), name_key=good["experience_key"])
-    return staged.assign(spelling=good["experience"])[_STAGED], refused
+    conditions = [bad for _, bad, _ in checks]
+    names = np.select(conditions, [batch.names[role] for role, _, _ in checks], "")
+    reasons = np.select(conditions, [reason for _, _, reason in checks], "")
+    bad = reasons != ""
+    refused = rows.loc[bad, ["line", "content"]].assign(column_name=names[bad], reason=reasons[bad])
+    good = rows[~bad]
+    staged = good.assign(
+        user_id=user[good.index].astype("int64"),
+        name_key=good["experience_key"],
+        spelling=good["experience"],
+        # As the table stores it: a number too small for it becomes 0 here, not an error there.
+        rating=good["rating"].astype("float32"),
+    )
+    return staged[_STAGED], refused
 
 
 def _copy(transaction: Transaction, table: str, columns: list[str], frame: pd.DataFrame) -> None:
@@ -111,9 +111,8 @@ def _copy(transaction: Transaction, table: str, columns: list[str], frame: pd.Da
     transaction.copy_in(table, columns, buffer)
 
 
-def _first_reason(refused: pd.DataFrame) -> str:
-    first = refused.iloc[0]
-    return f"line {first['line']} {first['column_name']} {first['reason']}".replace("  ", " ")
+def _described(refused: pd.Series) -> str:
+    return " ".join(f"line {refused['line']} {refused['column_name']} {refused['reason']}".split())
 
 
 def _merge(transaction: Transaction) -> dict[str, int]:

@@ -27,6 +27,10 @@ LATEST = pd.Timestamp("2200-01-01", tz="UTC")
 MISSING = "is empty"
 
 
+#: A time of day with an offset behind it; a bare date ends in digits too.
+_OFFSET = r"(?:[zZ]|:\d{2}[^+-]*[+-]\d{2}(?::?\d{2})?)$"
+
+
 @dataclass(frozen=True)
 class Batch:
     """Part of a file.
@@ -34,16 +38,33 @@ class Batch:
     Args:
         rows: Readable lines: `line` (int64), `user` (str), `experience` (str, tidy), `experience_key` (str, canonical),
             `experience_text` (str, as written), `rating` (float64), `rated_at` (datetime64[us, UTC], absent when the
-            file has no dates).
+            file has no dates), `content` (str, the whole line).
         rejected: Refused lines: `line` (int64), `column_name`, `reason`, `content` (str).
+        names: The file's name of the columns `user`, `experience`, `rating` and `rated_at`.
     """
 
     rows: pd.DataFrame
     rejected: pd.DataFrame
+    names: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Record:
+    """One line of the file."""
+
+    line: int
+    fields: list[str]
+    error: str
+    text: str
+
+    @property
+    def content(self) -> str:
+        """The line in characters that PostgreSQL stores."""
+        return self.text.rstrip("\r\n").encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def read_batches(file: Path, columns: Columns, *, dates_needed: bool = True) -> Iterator[Batch]:
-    """Reads a CSV file of ratings.
+    """Reads a CSV file of ratings. A record is one line: names hold no line breaks.
 
     Args:
         file: The file.
@@ -63,72 +84,81 @@ def read_batches(file: Path, columns: Columns, *, dates_needed: bool = True) -> 
             yield from _parse(text, file, columns, zone, dates_needed)
     except LookupError:
         raise BadFile(f"There is no text encoding {columns.encoding!r}.", action="Use --encoding utf-8.") from None
+    except UnicodeError as error:
+        raise BadFile(f"{file} is not {columns.encoding} text: {error}.", action="Name it with --encoding.") from error
     except OSError as error:
         raise BadFile(f"{file}: {error.strerror}.", action="Check the path and its permissions.") from error
 
 
 def _parse(text: IO[str], file: Path, columns: Columns, zone: ZoneInfo, dates_needed: bool) -> Iterator[Batch]:
-    lines = _records(text, columns.delimiter)
-    header = next((fields for _, fields, _ in lines), None)
+    records = _records(text, columns.delimiter)
+    header = next((record.fields for record in records), None)
     if header is None:
         raise BadFile(f"{file} is empty.", action="Export it again; the first line must name the columns.")
-    header[0] = header[0].removeprefix("\ufeff")
     places = columns.places(header, file, dates_needed=dates_needed)
     date_format = columns.date_format
-    while batch := list(islice(lines, BATCH_LINES)):
+    while batch := list(islice(records, BATCH_LINES)):
         if "rated_at" in places and date_format is None:
-            date_format = _recognised_format(batch, places["rated_at"], file)
-        yield _batch(batch, header, places, date_format, zone)
-
-
-def _records(text: IO[str], delimiter: str) -> Iterator[tuple[int, list[str], str]]:
-    """(first line, fields, error) of each record; blank lines are passed over."""
-    reader = csv.reader(text, delimiter=delimiter)
-    while True:
-        line = reader.line_num + 1
+            whole = [record.fields[places["rated_at"]] for record in batch if len(record.fields) == len(header)]
+            date_format = _recognised_format(whole, file)
         try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield line, [], str(error)
-            continue
-        if fields and any(field.strip() for field in fields):
-            yield line, fields, ""
+            yield _batch(batch, header, places, date_format, zone)
+        except ValueError as error:
+            if date_format in (None, *DATE_FORMATS):
+                raise
+            raise BadFile(
+                f"{file}: {date_format!r} is no date format: {error}.", action="Correct --date-format."
+            ) from error
+
+
+def _records(text: IO[str], delimiter: str) -> Iterator[_Record]:
+    """The lines of a file; blank ones are passed over.
+
+    Each line is split by itself, so that a quote that is never closed costs its own line only.
+    """
+    for line, raw in enumerate(text, start=1):
+        content = raw.removeprefix("\ufeff") if line == 1 else raw
+        error = ""
+        try:
+            fields = next(csv.reader([content], delimiter=delimiter), [])
+        except csv.Error as broken:
+            fields, error = [], str(broken)
+        if error or any(field.strip() for field in fields):
+            yield _Record(line, fields, error, content)
 
 
 def _batch(
-    records: list[tuple[int, list[str], str]],
-    header: list[str],
-    places: dict[str, int],
-    date_format: str | None,
-    zone: ZoneInfo,
+    records: list[_Record], header: list[str], places: dict[str, int], date_format: str | None, zone: ZoneInfo
 ) -> Batch:
     refused: list[tuple[int, str, str, str]] = []
     kept = []
-    for line, fields, error in records:
-        content = ",".join(fields)
-        if error:
-            refused.append((line, "", f"cannot be split into fields: {error}", content))
-        elif len(fields) != len(header):
-            refused.append((line, "", f"has {len(fields)} fields, the header {len(header)}", content))
-        elif any("\ud800" <= character <= "\udfff" for character in content):
-            refused.append(
-                (line, "", "is not text in the file's encoding", content.encode("utf-8", "replace").decode())
-            )
+    for record in records:
+        if record.error:
+            reason = f"cannot be split into fields: {record.error}"
+        elif len(record.fields) != len(header):
+            reason = f"has {len(record.fields)} fields, the header {len(header)}"
+        elif any("\ud800" <= character <= "\udfff" for character in record.text):
+            reason = "is not text in the file's encoding"
         else:
-            kept.append((line, fields))
+            kept.append(record)
+            continue
+        refused.append((record.line, "", reason, record.content))
     frame = pd.DataFrame(
-        {"line": np.fromiter((line for line, _ in kept), np.int64, len(kept))}
-        | {role: pd.Series([fields[place] for _, fields in kept], dtype=object) for role, place in places.items()}
+        {"line": np.fromiter((record.line for record in kept), np.int64, len(kept))}
+        | {
+            role: pd.Series([record.fields[place] for record in kept], dtype=object)
+            for role, place in places.items()
+        }
+        | {"content": pd.Series([record.content for record in kept], dtype=object)}
     )
+    names = {role: header[place] for role, place in places.items()}
     problem = pd.Series("", index=frame.index, dtype=object)
     column = pd.Series("", index=frame.index, dtype=object)
 
     def refuse(bad: pd.Series, role: str, reason: str) -> None:
         fresh = bad & (problem == "")
         problem[fresh] = reason
-        column[fresh] = header[places[role]]
+        column[fresh] = names[role]
 
     user = frame["user"].str.strip()
     refuse(user == "", "user", MISSING)
@@ -149,16 +179,16 @@ def _batch(
         "experience_key": key,
         "experience_text": frame["experience"],
         "rating": rating,
+        "content": frame["content"],
     }
     if "rated_at" in places:
-        rows["rated_at"] = _moments(frame["rated_at"], str(date_format), zone)
+        rows["rated_at"] = _moments(frame["rated_at"], date_format or DATE_FORMATS[0], zone)
         refuse(rows["rated_at"].isna(), "rated_at", f"is not a date like {date_format} in {zone.key}")
         refuse(~rows["rated_at"].between(EARLIEST, LATEST), "rated_at", "lies before 1970 or after 2199")
-    contents = pd.Series([",".join(fields) for _, fields in kept], index=frame.index, dtype=object)
     bad = problem != ""
-    refused += zip(frame["line"][bad], column[bad], problem[bad], contents[bad], strict=True)
+    refused += zip(frame["line"][bad], column[bad], problem[bad], frame["content"][bad], strict=True)
     rejected = pd.DataFrame(sorted(refused), columns=["line", "column_name", "reason", "content"])
-    return Batch(pd.DataFrame(rows)[~bad].reset_index(drop=True), rejected)
+    return Batch(pd.DataFrame(rows)[~bad].reset_index(drop=True), rejected, names)
 
 
 def _moments(texts: pd.Series, date_format: str, zone: ZoneInfo) -> pd.Series:
@@ -170,10 +200,13 @@ def _moments(texts: pd.Series, date_format: str, zone: ZoneInfo) -> pd.Series:
         return pd.to_datetime((seconds * 1e6).round().astype("Int64"), unit="us", utc=True).astype(
             "datetime64[us, UTC]"
         )
-    offset = texts.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True) if date_format == "ISO8601" else None
+    if date_format == "ISO8601":
+        offset = texts.str.contains(_OFFSET, regex=True)
+    else:
+        offset = pd.Series("%z" in date_format, index=texts.index)
     moments = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us, UTC]")
     for has_offset in (True, False):
-        part = texts[offset == has_offset] if offset is not None else (texts if not has_offset else texts[:0])
+        part = texts[offset == has_offset]
         if part.empty:
             continue
         parsed = pd.to_datetime(part, format=date_format, errors="coerce", utc=has_offset)
@@ -183,15 +216,16 @@ def _moments(texts: pd.Series, date_format: str, zone: ZoneInfo) -> pd.Series:
     return moments
 
 
-def _recognised_format(records: list[tuple[int, list[str], str]], place: int, file: Path) -> str:
-    texts = pd.Series([fields[place] for _, fields, _ in records if len(fields) > place], dtype=object)
-    utc = ZoneInfo("UTC")
+def _recognised_format(dates: list[str], file: Path) -> str | None:
+    """The format of most dates; None when there is none to look at."""
+    if not dates:
+        return None
+    texts = pd.Series(dates, dtype=object)
     for date_format in DATE_FORMATS:
-        if _moments(texts, date_format, utc).notna().mean() > 0.5:
+        if _moments(texts, date_format, ZoneInfo("UTC")).notna().mean() > 0.5:
             return date_format
-    example = next(iter(texts), "")
     raise BadFile(
-        f"{file}: dates such as {example!r} are in no known format.",
+        f"{file}: dates such as {dates[0]!r} are in no known format.",
         action="Name it, for example --date-format %d/%m/%Y.",
     )
 
@@ -199,5 +233,5 @@ def _recognised_format(records: list[tuple[int, list[str], str]], place: int, fi
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         raise BadFile(f"There is no time zone {name!r}.", action="Use an IANA name like America/Bogota.") from None

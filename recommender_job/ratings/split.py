@@ -28,6 +28,8 @@ def split(ratings: pd.DataFrame, holdout: Holdout, *, share: float, seed: int) -
     """
     if holdout == "last":
         held = ~ratings[USER].duplicated(keep="last") & ratings[USER].duplicated(keep=False)
+    elif ratings.empty:
+        held = pd.Series(dtype=bool)
     elif holdout == "time":
         # A cut between moments, not between rows: ratings of the same moment stay together.
         cut = ratings[RATED_AT].sort_values().iloc[int(len(ratings) * (1 - share))]

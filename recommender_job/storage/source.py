@@ -47,7 +47,8 @@ def read_source(config: Config, transaction: Transaction, name: str, schema: pa.
             transaction.copy_out(wrapped, parameters, spool)
         except psycopg2.errors.InsufficientPrivilege:
             raise
-        except (psycopg2.ProgrammingError, psycopg2.DataError, KeyError) as error:
+        except (psycopg2.ProgrammingError, psycopg2.DataError, KeyError, TypeError, ValueError) as error:
+            # The last three are a %(name)s that is no parameter, or a per cent sign that is not doubled.
             raise SourceBroken(f"{file}: {' '.join(str(error).split())}", action=_hint(file, schema)) from error
         spool.seek(0)
         table = _parsed(spool, schema, file)
@@ -58,7 +59,7 @@ def read_source(config: Config, transaction: Transaction, name: str, schema: pa.
                 f"{file}: column {field.name} is null in {nulls} of {len(table)} rows.",
                 action=f"Fill the column, or leave those rows out with `where {field.name} is not null`.",
             )
-    return table
+    return table.cast(schema)
 
 
 def _parsed(spool: Any, schema: pa.Schema, file: Path) -> pa.Table:
@@ -72,7 +73,7 @@ def _parsed(spool: Any, schema: pa.Schema, file: Path) -> pa.Table:
     )
     parse = csv.ParseOptions(newlines_in_values=True)
     try:
-        return csv.read_csv(spool, parse_options=parse, convert_options=convert).cast(schema)
+        return csv.read_csv(spool, parse_options=parse, convert_options=convert)
     except pa.ArrowInvalid as error:
         raise SourceBroken(f"{file}: {error}", action=_hint(file, schema)) from error
 

@@ -1,4 +1,4 @@
-"""Publishing: complete or not at all, repeatable, and never backwards by accident."""
+"""Publishing: what the website reads is exactly what was scored, and doing it again changes nothing else."""
 
 from __future__ import annotations
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from recommender_job import nightly
 from recommender_job.errors import ArtifactBroken, OutputRefused, PublicationBusy, RunTooOld, StageMissing
+from recommender_job.runs import Run
 from recommender_job.scoring.score import lists_file
 from recommender_job.storage.artifacts import RunFolder
 
@@ -28,6 +31,19 @@ def test_an_older_night_is_refused(website: Any) -> None:
     assert "allow_older" in caught.value.action
     assert website.shown() == before
     assert website.partitions() == ["recommendation_1"]
+
+
+def test_an_older_night_is_refused_before_hours_of_training(website: Any) -> None:
+    newer = website.publish("newer", days=1)
+    older = Run("older", website.rows("select data_through from recommender.publication")[0]["data_through"])
+    config = website.make_config()
+    assert nightly.extract(config, older)["snapshot"] == 0  # as old as what is active: not too old
+    older = Run("older", older.cutoff - timedelta(microseconds=1))
+    with pytest.raises(RunTooOld, match="Run newer, ") as caught:
+        nightly.extract(config, older)
+    assert (caught.value.run_id, caught.value.stage) == ("older", "extract")
+    assert website.active() == newer["publication_id"]
+    assert nightly.extract(website.make_config({"allow_older": True}), older)["snapshot"] == 0
 
 
 def test_an_older_night_on_purpose(website: Any) -> None:

@@ -15,6 +15,15 @@ def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [plan, *(inner for child in plan.get("Plans", []) for inner in nodes(child))]
 
 
+def publish_within(seconds: float, website: Any, run_id: str, **settings: Any) -> None:
+    """Publishes, and fails when that waits for somebody, rather than waiting along."""
+    done: list[Any] = []
+    publisher = threading.Thread(target=lambda: done.append(website.publish(run_id, **settings)), daemon=True)
+    publisher.start()
+    publisher.join(seconds)
+    assert done, "the publication waits for a reader"
+
+
 def test_one_users_list_is_one_probe_of_one_partitions_index(website: Any) -> None:
     for day in range(3):
         website.publish(f"night {day}", days=day)
@@ -50,11 +59,7 @@ def test_a_reader_in_a_transaction_neither_waits_nor_holds_up_a_publication(webs
     before = cursor.fetchall()
     assert {row[3] for row in before} == {1}
     # The reader's transaction stays open while the next night is published, which must not take long.
-    done: list[Any] = []
-    publisher = threading.Thread(target=lambda: done.append(website.publish("second", days=1)), daemon=True)
-    publisher.start()
-    publisher.join(20)
-    assert done, "the publication waits for a reader"
+    publish_within(20, website, "second", days=1)
     # The same transaction reads on, now from the new publication, and from it alone.
     cursor.execute(VIEW)
     after = cursor.fetchall()
@@ -69,7 +74,7 @@ def test_a_reader_with_a_snapshot_keeps_seeing_the_publication_it_began_with(web
     cursor.execute("set transaction isolation level repeatable read")
     cursor.execute(VIEW)
     before = cursor.fetchall()
-    website.publish("second", days=1)
+    publish_within(20, website, "second", days=1)
     cursor.execute(VIEW)
     assert cursor.fetchall() == before
 

@@ -31,9 +31,12 @@ def test_both_reasons_are_told() -> None:
     assert len(judge(2.0, {"global_mean": 1.0}, GATE)) == 2
 
 
-@pytest.mark.parametrize(("rmse", "mean"), [(math.nan, 0.5), (0.5, math.nan), (math.nan, math.nan), (math.inf, 1.0)])
-def test_what_is_no_number_blocks(rmse: float, mean: float) -> None:
-    assert judge(rmse, {"global_mean": mean}, GATE)
+@pytest.mark.parametrize(
+    ("rmse", "mean", "reasons"),
+    [(math.nan, 0.5, 2), (0.5, math.nan, 1), (math.nan, math.nan, 2), (math.inf, 1.0, 2), (math.inf, math.inf, 1)],
+)
+def test_what_is_no_number_blocks(rmse: float, mean: float, reasons: int) -> None:
+    assert len(judge(rmse, {"global_mean": mean}, GATE)) == reasons
 
 
 def test_other_baselines_do_not_decide() -> None:

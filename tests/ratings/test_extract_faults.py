@@ -30,7 +30,8 @@ def flip_a_byte(folder: RunFolder) -> None:
     file = Path(folder.url(SNAPSHOT))
     content = bytearray(file.read_bytes())
     column = pq.ParquetFile(file).metadata.row_group(0).column(0)
-    content[column.data_page_offset + column.total_compressed_size // 2] ^= 0xFF
+    start = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
+    content[start + column.total_compressed_size - 1] ^= 0xFF
     file.write_bytes(content)
 
 

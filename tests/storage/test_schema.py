@@ -1,0 +1,155 @@
+"""The schema: migrating, refusing another version, and what each role may see."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from recommender_job.errors import ConfigurationError, SchemaMissing
+from recommender_job.storage import partitions, schema
+from recommender_job.storage.database import Database
+
+VIEWS = {
+    "recommender.recommendations",
+    "recommender.default_recommendations",
+    "recommender.recommendation_status",
+}
+SOURCE = {"website.users", "website.experiences", "website.ratings"}
+RELATIONS = """
+    select c.oid, n.nspname || '.' || c.relname as name, c.relkind::text as kind
+    from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+    where n.nspname in ('recommender', 'website') order by c.oid
+"""
+
+
+@pytest.fixture
+def bare(server: sa.URL) -> Database:
+    name = f"bare_{uuid.uuid4().hex}"
+    with Database(server.set(database="postgres")).autocommit() as session:
+        session.define("create database {name}", {"name": name})
+    return Database(server.set(database=name))
+
+
+def relations(database: Database) -> list[dict[str, Any]]:
+    with database.transaction() as transaction:
+        return transaction.rows(RELATIONS)
+
+
+def tables(database: Database) -> set[str]:
+    return {row["name"] for row in relations(database) if row["kind"] in "rpvm"}
+
+
+def readable(database: Database, role: str) -> set[str]:
+    found = set()
+    for name in tables(database):
+        with contextlib.suppress(ConfigurationError), database.transaction() as transaction:
+            transaction.define("set local role {role}", {"role": role})
+            transaction.count(name)
+            found.add(name)
+    return found
+
+
+def writable(database: Database, role: str) -> set[str]:
+    query = f"select * from ({RELATIONS}) as r where kind in ('r', 'p', 'v') and has_table_privilege(:role, oid, :all)"
+    with database.transaction() as transaction:
+        rows = transaction.rows(query, role=role, all="insert, update, delete, truncate, references, trigger")
+    return {row["name"] for row in rows}
+
+
+def publish_one(database: Database) -> None:
+    with database.transaction() as transaction:
+        partitions.create(transaction, 1)
+        partitions.attach(transaction, 1)
+
+
+def test_migrating_a_bare_database_makes_it_current(bare: Database) -> None:
+    assert schema.migrate(bare) == {"revision": "0003"}
+    schema.check_current(bare)
+    assert tables(bare) == VIEWS | SOURCE | {
+        "website.experience_spellings",
+        "recommender.schema_version",
+        "recommender.extraction",
+        "recommender.quarantine",
+        "recommender.publication",
+        "recommender.active_publication",
+        "recommender.recommendation",
+        "recommender.default_recommendation",
+    }
+
+
+def test_migrating_again_changes_nothing(database: Database) -> None:
+    with database.transaction() as transaction:
+        transaction.run("insert into website.users (user_id) values (7)")
+    before = relations(database)
+    assert schema.migrate(database) == {"revision": "0003"}
+    assert relations(database) == before
+    with database.transaction() as transaction:
+        assert transaction.rows("select user_id from website.users") == [{"user_id": 7}]
+        assert transaction.rows("select version_num from recommender.schema_version") == [{"version_num": "0003"}]
+
+
+def test_a_migration_that_fails_leaves_the_database_bare(bare: Database) -> None:
+    with bare.transaction() as transaction:
+        transaction.run("create schema website")
+    with pytest.raises(sa.exc.ProgrammingError, match='schema "website" already exists'):
+        schema.migrate(bare)
+    assert relations(bare) == []
+
+
+def test_an_unmigrated_database_is_refused(bare: Database) -> None:
+    with pytest.raises(SchemaMissing) as caught:
+        schema.check_current(bare)
+    assert caught.value.cause == "The database's schema version is none, this job needs 0003."
+    assert caught.value.action == "Run `recommender-job migrate`."
+
+
+def test_an_older_schema_is_refused(database: Database) -> None:
+    with database.transaction() as transaction:
+        transaction.run("update recommender.schema_version set version_num = '0002'")
+    with pytest.raises(SchemaMissing, match=r"version is 0002, this job needs 0003\. Next: Run `recommender-job migr"):
+        schema.check_current(database)
+
+
+def test_the_website_reads_three_views_and_nothing_else(database: Database) -> None:
+    publish_one(database)
+    assert partitions.partition_of(1) in tables(database)
+    assert readable(database, "website_reader") == VIEWS
+    assert writable(database, "website_reader") == set()
+
+
+def test_the_jobs_reader_reads_the_source_and_not_the_jobs_own_schema(database: Database) -> None:
+    publish_one(database)
+    assert readable(database, "recommender_reader") == SOURCE
+    assert writable(database, "recommender_reader") == set()
+
+
+def test_the_jobs_writer_writes_its_own_schema_only(database: Database) -> None:
+    assert {name.split(".")[0] for name in readable(database, "recommender_writer")} == {"recommender"}
+    assert {name.split(".")[0] for name in writable(database, "recommender_writer")} == {"recommender"}
+
+
+def test_the_jobs_writer_can_publish_and_clean_up(database: Database) -> None:
+    with database.transaction() as transaction:
+        transaction.run("set local role recommender_writer")
+        table = partitions.create(transaction, 5)
+        partitions.attach(transaction, 5)
+        assert transaction.count(table) == 0
+        transaction.define(
+            "alter table {parent} detach partition {table}", {"parent": partitions.PARENT, "table": table}
+        )
+        transaction.define("drop table {table}", {"table": table})
+
+
+def test_no_role_can_log_in(database: Database) -> None:
+    with database.transaction() as transaction:
+        rows = transaction.rows(
+            "select rolname, rolcanlogin from pg_roles where rolname ~ '_(reader|writer)$' order by 1"
+        )
+    assert rows == [
+        {"rolname": name, "rolcanlogin": False}
+        for name in ("recommender_reader", "recommender_writer", "website_reader")
+    ]
