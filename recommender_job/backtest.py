@@ -105,8 +105,11 @@ def _read(file: Path, columns: Columns) -> tuple[pd.DataFrame, int]:
 
 def _as_numbers(texts: pd.Series) -> pd.Series:
     """Whole numbers where every text is one, the texts themselves otherwise."""
-    if texts.str.fullmatch(r"-?\d{1,18}").all():
-        return texts.astype("int64")
+    # Only as numbers are written: 007 and 7 are two users.
+    if texts.str.fullmatch(r"0|-?[1-9]\d{0,18}").all():
+        numbers = texts.map(int)
+        if numbers.between(-(2**63), 2**63 - 1).all():
+            return numbers.astype("int64")
     return texts.astype(str)
 
 

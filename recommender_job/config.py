@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import difflib
 import os
+import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -36,7 +39,9 @@ class ModelConfig(_Section):
 
     embedding_dimension: int = Field(32, ge=1, le=1024, description="Length of each user and experience vector.")
     embedding_init: float = Field(0.05, ge=0, description="Vectors start uniform in ± this.")
-    hidden_layers: tuple[int, ...] = Field((256, 64), description="Widths of the dense relu layers.")
+    hidden_layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (256, 64), description="Widths of the dense relu layers."
+    )
     bias_terms: bool = Field(True, description="One bias for each user and each experience.")
     dot_product: bool = Field(True, description="Add dot(user, experience).")
     output_bias_at_mean: bool = Field(True, description="Start the output bias at the mean rating, not at 0.")
@@ -50,6 +55,15 @@ class ModelConfig(_Section):
     learning_rate: float = Field(0.005, gt=0, description="Step size of the optimizer.")
     batch_size: int = Field(256, ge=1, description="Ratings in a training step.")
     epochs: int = Field(80, ge=1, description="Passes over the ratings; the most, when stopping early.")
+
+    @field_validator("hidden_layers", mode="before")
+    @classmethod
+    def _split_list(cls, value: Any) -> Any:
+        """`256,64` as it is written in the environment and on the command line."""
+        if isinstance(value, str):
+            return tuple(part for part in value.strip("[]() ").split(",") if part.strip())
+        return value
+
     validation_share: float = Field(
         0.0, ge=0, lt=1, description="Share of the training pairs kept aside to stop early; 0: always all epochs."
     )
@@ -108,8 +122,8 @@ class Config(BaseSettings):
         None, description="Folder with ratings.sql, experiences.sql, users.sql; default: those of the sample schema."
     )
 
-    rating_min: float = Field(1.0, description="Lowest rating of the scale.")
-    rating_max: float = Field(5.0, description="Highest rating of the scale.")
+    rating_min: float = Field(1.0, allow_inf_nan=False, description="Lowest rating of the scale.")
+    rating_max: float = Field(5.0, allow_inf_nan=False, description="Highest rating of the scale.")
     relevant_rating: float = Field(4.0, description="Rating from which an experience counts as liked.")
     timezone: str = Field("America/Bogota", description="IANA zone of dates and times that carry none.")
     lookback_minutes: float = Field(
@@ -147,6 +161,15 @@ class Config(BaseSettings):
             return {**values, "model": {**preset, **given}}
         return values
 
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("there is no such time zone") from None
+        return value
+
     @model_validator(mode="after")
     def _scale_has_width(self) -> Config:
         if self.rating_min >= self.rating_max:
@@ -173,6 +196,13 @@ class Config(BaseSettings):
 
 class _StrictEnvironment(EnvSettingsSource):
     """Environment variables, where a misspelt `RECOMMENDER_…` is an error instead of being ignored."""
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
+        """JSON where it is JSON; anything else is for the field's own validation."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
 
     def __call__(self) -> dict[str, Any]:
         known = set(_known_keys(self.settings_cls))
@@ -203,16 +233,24 @@ def load_config(overrides: Mapping[str, Any] | Iterable[str] = ()) -> Config:
         place = nested
         for section in sections:
             place = place.setdefault(section, {})
-        place[last] = _parse(key, value)
+            if not isinstance(place, dict):
+                raise ConfigurationError(f"`{section}` is a section, not a value.", action=f"Set `{key}` alone.")
+        place[last] = value
     try:
         return Config(**nested)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"recommender.toml is no TOML: {error}.", action="Correct the file.") from None
+    except SettingsError as error:
+        raise ConfigurationError(f"{error}.", action="Correct the environment variable of that section.") from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "settings"
         known = set(_known_keys(Config))
         if first["type"] == "extra_forbidden":
             raise ConfigurationError(f"Unknown setting `{key}`.", action=_suggest(key, known)) from None
-        shown = "" if key == "database_url" else f" (given: {first['input']!r})"
+        # Only a single value is shown: a whole section, or the URL, may hold a password.
+        single = isinstance(first["input"], str | int | float) and key != "database_url"
+        shown = f" (given: {first['input']!r})" if single else ""
         raise ConfigurationError(
             f"Setting `{key}`: {first['msg']}{shown}.", action=f"Correct `{key}` and start again."
         ) from None
@@ -223,13 +261,6 @@ def _split_assignment(text: str) -> tuple[str, str]:
     if not equals or not key.strip():
         raise ConfigurationError(f"`{text}` is not key=value.", action="Write for example --set gate.max_rmse=0.9.")
     return key.strip(), value.strip()
-
-
-def _parse(key: str, value: Any) -> Any:
-    """Turns `256,64` into a tuple for the one setting that is a list; everything else pydantic parses."""
-    if key == "model.hidden_layers" and isinstance(value, str):
-        return tuple(part for part in value.strip("[]() ").split(",") if part.strip())
-    return value
 
 
 def _known_keys(model: type[BaseModel]) -> Iterable[str]:

@@ -19,7 +19,18 @@ ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 DAG = "nightly_recommendations"
 EXAMPLE_USERS = (42, 1080)
-EXPECTED_TASKS = {"extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards", "score", "publish", "announce"}
+EXPECTED_TASKS = {
+    "extract",
+    "clean",
+    "train",
+    "evaluate",
+    "gate",
+    "refit",
+    "plan_shards",
+    "score",
+    "publish",
+    "announce",
+}
 
 
 def main() -> None:
@@ -84,7 +95,9 @@ def run_dag(home: Path) -> None:
     missing = sorted(EXPECTED_TASKS - {row["task_id"] for row in states})
     if code or failed or missing:
         fail(f"The DAG ended with exit code {code}; not successful: {failed + missing or 'the run'}. Read {log}.")
-    print(f"  all {len(states)} tasks succeeded; the DAG took {time.perf_counter() - started:.0f} s with Airflow's start")
+    print(
+        f"  all {len(states)} tasks succeeded; the DAG took {time.perf_counter() - started:.0f} s with Airflow's start"
+    )
 
 
 def example_users() -> list[int]:
@@ -106,7 +119,9 @@ def set_aside_other_world(home: Path, world: str) -> None:
     if home.exists() and marker.exists() and marker.read_text() != world:
         aside = home.with_name(f"{home.name}.{marker.read_text()}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
         say(f"{home} holds the ratings of another demo; moving it to {aside}")
-        subprocess.run([BIN / "recommender-job", "db", "stop"], env={**os.environ, "RECOMMENDER_HOME": str(home)}, check=True)
+        subprocess.run(
+            [BIN / "recommender-job", "db", "stop"], env={**os.environ, "RECOMMENDER_HOME": str(home)}, check=True
+        )
         home.rename(aside)
     home.mkdir(parents=True, exist_ok=True)
     marker.write_text(world)

@@ -110,7 +110,8 @@ def rollback(database: Database, publication_id: int | None = None) -> dict[str,
     """
     with database.transaction() as transaction:
         lock(transaction)
-        rows = transaction.rows(_LIST)
+        shown = partitions.attached(transaction)
+        rows = [row for row in transaction.rows(_LIST) if row["publication_id"] in shown]
         active = next((row["publication_id"] for row in rows if row["is_active"]), None)
         if publication_id is None:
             older = [row for row in rows if row["published_at"] and active and row["publication_id"] < active]

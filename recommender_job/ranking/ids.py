@@ -21,7 +21,7 @@ class IdMap:
     ids: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        if np.any(np.diff(self.ids) <= 0):
+        if np.any(self.ids[1:] <= self.ids[:-1]):
             raise ValueError("ids must be strictly ascending")
 
     @classmethod

@@ -145,10 +145,7 @@ def _batch(
         refused.append((record.line, "", reason, record.content))
     frame = pd.DataFrame(
         {"line": np.fromiter((record.line for record in kept), np.int64, len(kept))}
-        | {
-            role: pd.Series([record.fields[place] for record in kept], dtype=object)
-            for role, place in places.items()
-        }
+        | {role: pd.Series([record.fields[place] for record in kept], dtype=object) for role, place in places.items()}
         | {"content": pd.Series([record.content for record in kept], dtype=object)}
     )
     names = {role: header[place] for role, place in places.items()}

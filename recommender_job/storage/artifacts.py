@@ -12,6 +12,7 @@ import json
 import os
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -147,7 +148,7 @@ def _failures(what: str) -> Iterator[None]:
         raise ArtifactBroken(
             f"{what} is not there.", action="Clear the stage that writes it and those after it."
         ) from (error)
-    except (pa.ArrowInvalid, zipfile.BadZipFile, json.JSONDecodeError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, EOFError, ValueError, KeyError, RuntimeError, zlib.error) as error:
         raise ArtifactBroken(
             f"{what} is damaged: {error}.", action="Clear the stage that writes it and those after it."
         ) from error

@@ -216,7 +216,8 @@ def translated() -> Iterator[None]:
             raise SchemaMissing(f"The database says: {text}", action="Run `recommender-job migrate`.") from error
         if isinstance(origin, psycopg2.errors.InsufficientPrivilege):
             raise ConfigurationError(
-                f"The database says: {text}", action="Grant the role what `sql/migrations/0003_views_and_roles.sql` lists for it."
+                f"The database says: {text}",
+                action="Grant the role what `sql/migrations/0003_views_and_roles.sql` lists for it.",
             ) from error
         if isinstance(origin, psycopg2.errors.DiskFull):
             raise StorageFailed(f"The database says: {text}", action="Free the database's disk, then retry.") from error

@@ -58,7 +58,9 @@ def drop(database: Database, publication_ids: Iterable[int], *, patience_seconds
     gone = []
     with database.autocommit() as session:
         session.run("select set_config('statement_timeout', :ms, false)", ms=str(patience_seconds * 1000))
-        for publication_id in publication_ids:
+        # A detach that was cut short comes first: until it is finished PostgreSQL begins no other.
+        pending = _pending(session)
+        for publication_id in sorted(publication_ids, key=lambda one: one not in pending):
             try:
                 _drop_one(session, publication_id)
             except (sa.exc.OperationalError, psycopg2.OperationalError) as error:
@@ -84,3 +86,23 @@ def _drop_one(session: Transaction, publication_id: int) -> None:
         ending = "finalize" if state["pending"] else "concurrently"
         session.define("alter table {parent} detach partition {table} " + ending, names)
     session.define("drop table if exists {table}", names)
+
+
+def attached(transaction: Transaction) -> set[int]:
+    """Publications whose rows the partitioned table shows."""
+    return _children(transaction, pending=False)
+
+
+def _pending(session: Transaction) -> set[int]:
+    return _children(session, pending=True)
+
+
+def _children(transaction: Transaction, *, pending: bool) -> set[int]:
+    rows = transaction.rows(
+        "select substring(c.relname from '[0-9]+$')::bigint as id from pg_inherits as i"
+        " inner join pg_class as c on i.inhrelid = c.oid"
+        " where i.inhparent = to_regclass(:parent) and i.inhdetachpending = :pending",
+        parent=PARENT,
+        pending=pending,
+    )
+    return {row["id"] for row in rows}

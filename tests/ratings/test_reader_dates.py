@@ -113,6 +113,5 @@ def test_seconds_are_refused_outside_the_years_that_ratings_can_have(moments: Mo
 
 
 def test_lines_that_are_all_too_short_are_not_blamed_on_dates(write_csv: Callable[..., Path]) -> None:
-    with pytest.raises(BadFile) as caught:
-        list(read_batches(write_csv(["1,A,5", "2,B,4"]), Columns()))
-    assert "3 fields" in caught.value.cause
+    [batch] = read_batches(write_csv(["1,A,5", "2,B,4"]), Columns())
+    assert batch.rejected["reason"].tolist() == ["has 3 fields, the header 4"] * 2
