@@ -4,12 +4,12 @@ Reads the new ratings, trains tonight's model (the *challenger*), evaluates it o
 the gate or stops, trains the final model on all ratings, predicts every user-experience pair in shards, and publishes
 each user's best experiences in one switch.
 
-**When a task fails**, its error says what happened and what to do next; `docs/runbook.md` explains each one. The website
-keeps last night's lists until `publish` has switched. *Clear* is always safe: a task replaces its own output and nothing
-else. Clear a failed task and Airflow goes on from there.
+**When a task fails**, its error says what happened and what to do next; `docs/runbook.md` explains each one. The
+website keeps last night's lists until `publish` has switched. *Clear* is always safe: a task replaces its own output
+and nothing else. Clear a failed task and Airflow goes on from there.
 
-**Starting a run by hand** offers a form: length of the lists, number of shards, cutoff, dry run (everything is built and
-checked, nothing is switched), and any other setting as `{"gate.max_rmse": 0.9}`.
+**Starting a run by hand** offers a form: length of the lists, number of shards, cutoff, dry run (everything is built
+and checked, nothing is switched), and any other setting as `{"gate.max_rmse": 0.9}`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A whole night on this machine: embedded PostgreSQL, ratings, the real DAG in Airflow, and what the website reads then.
+"""A whole night on this machine: embedded PostgreSQL, ratings, the real DAG in Airflow, and what the website reads.
 
 Needs only the standard library and the virtual environment that `make setup` builds. Running it again runs another
 night on the same database; ratings that are already there are not loaded twice.

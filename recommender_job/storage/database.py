@@ -48,6 +48,11 @@ def database_url(config: Config) -> sa.URL:
         raise ConfigurationError(
             "`database_url` is not a PostgreSQL URL.", action="Write postgresql://user:password@host:5432/database."
         )
+    if "@" in (url.host or ""):
+        # Without escaping, the rest of the password would be taken for the host, and shown.
+        raise ConfigurationError(
+            "`database_url` has an `@` in its host.", action="Write an `@` in the password as %40, a `/` as %2F."
+        )
     return url.set(drivername=_DRIVER)
 
 
@@ -145,7 +150,7 @@ class Transaction:
             literals: Values.
         """
         parts: dict[str, psycopg2.sql.Composable] = {
-            key: psycopg2.sql.Identifier(*name.split(".")) for key, name in names.items()
+            key: psycopg2.sql.Identifier(*name.split(".", 1)) for key, name in names.items()
         }
         parts |= {key: psycopg2.sql.Literal(value) for key, value in literals.items()}
         with self._cursor() as cursor:
@@ -217,8 +222,10 @@ def translated() -> Iterator[None]:
         if isinstance(origin, psycopg2.errors.InsufficientPrivilege):
             raise ConfigurationError(
                 f"The database says: {text}",
-                action="Grant the role what `sql/migrations/0003_views_and_roles.sql` lists for it.",
+                action="Grant the job's role what `sql/migrations/0003_views_and_roles.sql` lists.",
             ) from error
+        if isinstance(origin, psycopg2.ProgrammingError) and origin.pgcode is None:
+            raise ConfigurationError(f"The driver says: {text}", action="Correct `database_url`.") from error
         if isinstance(origin, psycopg2.errors.DiskFull):
             raise StorageFailed(f"The database says: {text}", action="Free the database's disk, then retry.") from error
         if isinstance(origin, psycopg2.errors.LockNotAvailable):

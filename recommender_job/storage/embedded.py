@@ -31,7 +31,10 @@ def start(home: Path, database: str = DATABASE) -> sa.URL:
     data = (home / "postgres").resolve()
     try:
         data.parent.mkdir(parents=True, exist_ok=True)
-        uri = _library().get_server(data, cleanup_mode=None).get_uri(database)
+        server = _library().get_server(data, cleanup_mode=None)
+        if not _runs(data):
+            server.start()  # the library remembers a server of this process even after it was stopped
+        uri = server.get_uri(database)
     except (OSError, subprocess.SubprocessError, AssertionError, RuntimeError) as error:
         raise DatabaseAway(
             f"The embedded PostgreSQL in {data} does not start: {error}.",
@@ -49,12 +52,15 @@ def stop(home: Path) -> bool:
         Whether there was one running.
     """
     data = (home / "postgres").resolve()
-    library = _library()
-    info = library.utils.PostmasterInfo.read_from_pgdata(data) if data.exists() else None
-    if info is None or not info.is_running():
+    if not _runs(data):
         return False
-    library.get_server(data, cleanup_mode=None).stop()
+    _library().get_server(data, cleanup_mode=None).stop()
     return True
+
+
+def _runs(data: Path) -> bool:
+    info = _library().utils.PostmasterInfo.read_from_pgdata(data) if data.exists() else None
+    return info is not None and bool(info.is_running())
 
 
 def _library() -> Any:

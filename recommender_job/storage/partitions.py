@@ -11,6 +11,13 @@ from recommender_job.storage.database import Database, Transaction
 
 PARENT = "recommender.recommendation"
 
+_HELD_BY_A_READER = (
+    psycopg2.errors.QueryCanceled,
+    psycopg2.errors.LockNotAvailable,
+    # Another partition's detach still waits for its readers.
+    psycopg2.errors.ObjectNotInPrerequisiteState,
+)
+
 
 def partition_of(publication_id: int) -> str:
     """Name of a publication's partition, with its schema."""
@@ -55,21 +62,21 @@ def drop(database: Database, publication_ids: Iterable[int], *, patience_seconds
     Returns:
         Those that are gone; what a reader holds on to is left for the next time.
     """
-    gone = []
+    wanted, gone = list(publication_ids), set()
     with database.autocommit() as session:
         session.run("select set_config('statement_timeout', :ms, false)", ms=str(patience_seconds * 1000))
         # A detach that was cut short comes first: until it is finished PostgreSQL begins no other.
         pending = _pending(session)
-        for publication_id in sorted(publication_ids, key=lambda one: one not in pending):
+        for publication_id in sorted(wanted, key=lambda one: one not in pending):
             try:
                 _drop_one(session, publication_id)
             except (sa.exc.OperationalError, psycopg2.OperationalError) as error:
                 origin = getattr(error, "orig", error)
-                if not isinstance(origin, psycopg2.errors.QueryCanceled | psycopg2.errors.LockNotAvailable):
+                if not isinstance(origin, _HELD_BY_A_READER):
                     raise
                 continue
-            gone.append(publication_id)
-    return gone
+            gone.add(publication_id)
+    return [publication_id for publication_id in wanted if publication_id in gone]
 
 
 def _drop_one(session: Transaction, publication_id: int) -> None:

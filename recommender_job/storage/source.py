@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ def read_source(config: Config, transaction: Transaction, name: str, schema: pa.
     file = (config.source_queries or sql_folder() / "source") / f"{name}.sql"
     try:
         query = file.read_text("utf-8").strip().rstrip(";")
+    except UnicodeError as error:
+        raise SourceBroken(f"{file} is not utf-8 text: {error}.", action="Save it as UTF-8.") from error
     except OSError as error:
         raise SourceBroken(
             f"{file}: {error.strerror}.", action="Put the query there or set `source_queries`."
@@ -47,8 +50,13 @@ def read_source(config: Config, transaction: Transaction, name: str, schema: pa.
             transaction.copy_out(wrapped, parameters, spool)
         except psycopg2.errors.InsufficientPrivilege:
             raise
-        except (psycopg2.ProgrammingError, psycopg2.DataError, KeyError, TypeError, ValueError) as error:
-            # The last three are a %(name)s that is no parameter, or a per cent sign that is not doubled.
+        except (KeyError, TypeError, ValueError) as error:
+            raise SourceBroken(
+                f"{file}: a `%` in it is neither doubled (%%) nor one of the parameters"
+                f" {', '.join(f'%({key})s' for key in parameters) or '(there are none)'}: {error}",
+                action=_hint(file, schema),
+            ) from error
+        except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
             raise SourceBroken(f"{file}: {' '.join(str(error).split())}", action=_hint(file, schema)) from error
         spool.seek(0)
         table = _parsed(spool, schema, file)
@@ -75,7 +83,9 @@ def _parsed(spool: Any, schema: pa.Schema, file: Path) -> pa.Table:
     try:
         return csv.read_csv(spool, parse_options=parse, convert_options=convert)
     except pa.ArrowInvalid as error:
-        raise SourceBroken(f"{file}: {error}", action=_hint(file, schema)) from error
+        # pyarrow counts columns; people name them.
+        told = re.sub(r"CSV column #(\d+)", lambda found: f"column {schema.names[int(found[1])]}", str(error))
+        raise SourceBroken(f"{file}: {told}", action=_hint(file, schema)) from error
 
 
 def _hint(file: Path, schema: pa.Schema) -> str:

@@ -80,7 +80,7 @@ def test_every_active_user_has_a_full_list_of_new_experiences(
     # Published again, the same run shows the same lists under another id.
     again = nightly.publish(config, NIGHT)
     columns = "user_id, rank, experience_id, predicted_rating"
-    lists = f"select {columns} from recommender.recommendations order by user_id, rank"  # noqa: S608
+    lists = f"select {columns} from recommender.recommendations order by user_id, rank"
     assert [list(row.values()) for row in read(database, lists)] == [
         [row[name.strip()] for name in columns.split(",")] for row in shown
     ]

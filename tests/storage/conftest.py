@@ -37,7 +37,7 @@ def make_partition(database: Database) -> Callable[..., None]:
         with using.transaction() as transaction:
             table = partitions.create(transaction, publication_id)
             transaction.run_many(
-                f"insert into {table} (user_id, rank, experience_id, experience_name, predicted_rating, source)"  # noqa: S608
+                f"insert into {table} (user_id, rank, experience_id, experience_name, predicted_rating, source)"
                 " values (:user, :rank, :experience, 'E', 4.5, 'model')",
                 [{"user": user, "rank": rank, "experience": experience} for user, rank, experience in LISTS],
             )

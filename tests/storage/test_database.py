@@ -1,34 +1,23 @@
-"""The database: what commits and what does not, COPY, and errors that say what to do without the password."""
+"""The database: what commits and what does not, COPY, and errors that say what to do."""
 
 from __future__ import annotations
 
 import io
-import socket
-import traceback
-from collections.abc import Callable
-from pathlib import Path
 
 import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from recommender_job.config import Config, load_config
 from recommender_job.errors import ConfigurationError, DatabaseAway, PublicationBusy, SchemaMissing
-from recommender_job.storage.database import Database, database_url, plain_url
+from recommender_job.storage.database import Database
 from recommender_job.storage.paths import sql_folder
 
-PASSWORD = "s3cr3t-Pässwörd"
 ADD = "insert into website.users (user_id) values (:user)"
 
 
 def users(database: Database) -> list[int]:
     with database.transaction() as transaction:
         return [row["user_id"] for row in transaction.rows("select user_id from website.users order by 1")]
-
-
-def told(error: BaseException) -> str:
-    """Everything a log would show."""
-    return str(error) + repr(error) + "".join(traceback.format_exception(error))
 
 
 def test_a_block_that_ends_commits(database: Database) -> None:
@@ -67,9 +56,13 @@ def test_a_snapshot_sees_one_moment_and_writes_nothing(database: Database) -> No
 
 
 def test_autocommit_keeps_what_came_before_a_failure(database: Database) -> None:
-    with pytest.raises(SchemaMissing), database.autocommit() as session:
-        session.run(ADD, user=1)
-        session.run("delete from website.nothing")
+    def add_and_fail() -> None:
+        with database.autocommit() as session:
+            session.run(ADD, user=1)
+            session.run("delete from website.nothing")
+
+    with pytest.raises(SchemaMissing, match=r"website\.nothing"):
+        add_and_fail()
     assert users(database) == [1]
 
 
@@ -98,10 +91,8 @@ def test_what_is_not_there_is_named(database: Database, sql: str, cause: str) ->
 
 def test_a_role_that_may_not_is_told_which_grants_it_lacks(database: Database) -> None:
     with pytest.raises(ConfigurationError) as caught, database.transaction() as transaction:
-        transaction.run("set local role website_reader")
-        transaction.rows("select 1 from recommender.publication")
+        transaction.run("set local role website_reader; select 1 from recommender.publication")
     assert caught.value.cause == "The database says: permission denied for table publication"
-    assert caught.value.action.startswith("Grant the job's role what `sql/")
     [named] = caught.value.action.split("`")[1::2]
     assert "grant " in (sql_folder().parent / named).read_text("utf-8")
 
@@ -109,56 +100,19 @@ def test_a_role_that_may_not_is_told_which_grants_it_lacks(database: Database) -
 def test_a_lock_that_is_held_is_told(database: Database) -> None:
     with database.transaction() as holder:
         holder.run("lock table website.users in access exclusive mode")
-        with pytest.raises(PublicationBusy, match="lock timeout.*Next: Retry"), database.transaction() as other:
-            other.run("set local lock_timeout = '50ms'")
-            other.rows("select 1 from website.users")
-
-
-def test_an_unreachable_server_is_told_without_the_password() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = sa.URL.create("postgresql+psycopg2", "job", PASSWORD, "127.0.0.1", port, "recommender")
-    with pytest.raises(DatabaseAway) as caught, Database(url).transaction():
-        pass
-    assert caught.value.cause.startswith("The database cannot be reached: ")
-    assert f"port {port} failed: Connection refused" in caught.value.cause
-    assert "Check that PostgreSQL runs and that `database_url` names it" in str(caught.value)
-    assert PASSWORD not in told(caught.value)
-    assert PASSWORD in plain_url(url).replace("%C3%A4", "ä").replace("%C3%B6", "ö")
-
-
-def test_a_database_that_is_not_there_is_told_without_the_password(server: sa.URL) -> None:
-    with pytest.raises(DatabaseAway) as caught, Database(server.set(database="nope", password=PASSWORD)).transaction():
-        pass
-    assert 'database "nope" does not exist' in caught.value.cause
-    assert PASSWORD not in told(caught.value)
+        with pytest.raises(PublicationBusy, match=r"lock timeout.*Next: Retry"), database.transaction() as other:
+            other.run("set local lock_timeout = '50ms'; select 1 from website.users")
 
 
 def test_a_connection_that_drops_is_told_and_nothing_is_kept(database: Database) -> None:
-    with pytest.raises(DatabaseAway, match="cannot be reached: "), database.transaction() as transaction:
-        transaction.run(ADD, user=1)
-        transaction.rows("select pg_terminate_backend(pg_backend_pid())")
+    def add_and_drop() -> None:
+        with database.transaction() as transaction:
+            transaction.run(ADD, user=1)
+            transaction.rows("select pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(DatabaseAway, match="cannot be reached: "):
+        add_and_drop()
     assert users(database) == []
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    ["mysql://job:{}@host/db", "postgresql://job:{}@host:port/db", "job:{}@host", "sqlite:///{}", ""],
-)
-def test_a_wrong_url_is_told_without_the_password(tmp_path: Path, wrong: str) -> None:
-    config = load_config({"home": tmp_path, "database_url": wrong.format(PASSWORD)})
-    with pytest.raises(ConfigurationError) as caught:
-        database_url(config)
-    assert caught.value.cause == "`database_url` is not a PostgreSQL URL."
-    assert caught.value.action == "Write postgresql://user:password@host:5432/database."
-    assert PASSWORD not in told(caught.value)
-
-
-def test_urls_of_the_configuration(make_config: Callable[..., Config], database: Database) -> None:
-    assert Database.of(make_config()).url == database.url
-    url = database_url(make_config({"database_url": "postgres://job:p%40ss@host:6543/db"}))
-    assert plain_url(url) == "postgresql://job:p%40ss@host:6543/db"
 
 
 def test_copy_brings_texts_through_unchanged(database: Database) -> None:
@@ -179,7 +133,7 @@ def test_copy_brings_texts_through_unchanged(database: Database) -> None:
 
 
 def test_definitions_quote_what_they_are_given(database: Database) -> None:
-    hostile = "x\"; drop table website.users; --'"
+    hostile = "x\"; drop schema website cascade; --'"
     with database.transaction() as transaction:
         names = {"table": f"website.{hostile}"}
         transaction.define("create table {table} (note text default {note})", names, note=hostile)

@@ -78,7 +78,7 @@ def test_the_website_reads_nothing_else(published: Database) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        *(f"delete from {view}" for view in VIEWS),  # noqa: S608
+        *(f"delete from {view}" for view in VIEWS),
         "update recommender.recommendations set rank = 1",
         "insert into recommender.recommendations (user_id, rank) values (1, 1)",
         "update recommender.active_publication set publication_id = 1",

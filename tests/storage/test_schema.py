@@ -54,10 +54,14 @@ def readable(database: Database, role: str) -> set[str]:
 
 
 def writable(database: Database, role: str) -> set[str]:
-    query = f"select * from ({RELATIONS}) as r where kind in ('r', 'p', 'v') and has_table_privilege(:role, oid, :all)"
+    rights = "insert, update, delete, truncate, references, trigger"
+    query = "select has_table_privilege(:role, cast(:oid as oid), :rights) as may"
     with database.transaction() as transaction:
-        rows = transaction.rows(query, role=role, all="insert, update, delete, truncate, references, trigger")
-    return {row["name"] for row in rows}
+        return {
+            row["name"]
+            for row in transaction.rows(RELATIONS)
+            if row["kind"] in "rpv" and transaction.rows(query, role=role, oid=row["oid"], rights=rights)[0]["may"]
+        }
 
 
 def publish_one(database: Database) -> None:
