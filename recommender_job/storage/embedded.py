@@ -34,14 +34,13 @@ def start(home: Path, database: str = DATABASE) -> sa.URL:
         server = _library().get_server(data, cleanup_mode=None)
         if not _runs(data):
             server.start()  # the library remembers a server of this process even after it was stopped
-        uri = server.get_uri(database)
-    except (OSError, subprocess.SubprocessError, AssertionError, RuntimeError) as error:
+        url = sa.make_url(server.get_uri(database)).set(drivername="postgresql+psycopg2")
+        _ensure_database(url)
+    except (sa.exc.OperationalError, OSError, subprocess.SubprocessError, AssertionError, RuntimeError) as error:
         raise DatabaseAway(
             f"The embedded PostgreSQL in {data} does not start: {error}.",
             action=f"Read {data / 'log'}; free the disk or the memory it asks for; start again.",
         ) from error
-    url = sa.make_url(uri).set(drivername="postgresql+psycopg2")
-    _ensure_database(url)
     return url
 
 
@@ -54,7 +53,9 @@ def stop(home: Path) -> bool:
     data = (home / "postgres").resolve()
     if not _runs(data):
         return False
-    _library().get_server(data, cleanup_mode=None).stop()
+    server = _library().get_server(data, cleanup_mode=None)
+    server.start()  # a remembered server may be another process's by now: this looks again
+    server.stop()
     return True
 
 

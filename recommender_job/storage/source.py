@@ -37,7 +37,7 @@ def read_source(config: Config, transaction: Transaction, name: str, schema: pa.
     try:
         query = file.read_text("utf-8").strip().rstrip(";")
     except UnicodeError as error:
-        raise SourceBroken(f"{file} is not utf-8 text: {error}.", action="Save it as UTF-8.") from error
+        raise SourceBroken(f"{file}: it is not utf-8 text: {error}.", action="Save it as UTF-8.") from error
     except OSError as error:
         raise SourceBroken(
             f"{file}: {error.strerror}.", action="Put the query there or set `source_queries`."

@@ -8,7 +8,6 @@ import pytest
 
 from recommender_job.errors import NotPublished, PublicationBusy
 from recommender_job.publishing.publications import lists_of, prune, publications, rollback, status
-from recommender_job.storage import partitions
 
 
 def user_of(website: Any) -> int:
@@ -132,34 +131,3 @@ def test_a_stranger_reads_the_default_list(website: Any) -> None:
     assert found["source"] == "popular"
     assert [row["rank"] for row in found["recommendations"]] == [1, 2, 3, 4, 5]
     assert len(lists_of(website.database, -12345, 3)["recommendations"]) == 3
-
-
-def held_by_a_reader(website: Any, connect: Any) -> Any:
-    """Four nights; a reader still looks at the first one when it is to be dropped, and keeps it from going."""
-    for day in range(4):
-        website.publish(f"night {day}", days=day, keep_publications=9)
-    reader = connect()
-    cursor = reader.cursor()
-    cursor.execute("set transaction isolation level repeatable read")
-    cursor.execute("select count(*) from recommender.recommendation where publication_id = 1")
-    assert cursor.fetchone()[0] > 0
-    assert partitions.drop(website.database, [1], patience_seconds=1) == []
-    return reader
-
-
-def test_what_a_reader_held_back_goes_the_next_time(website: Any, connect: Any) -> None:
-    reader = held_by_a_reader(website, connect)
-    reader.close()
-    # By the next night a newer publication is to go as well.
-    assert sorted(prune(website.database, 2)) == [1, 2]
-    assert website.partitions() == ["recommendation_3", "recommendation_4"]
-    assert website.values("select publication_id from recommender.publication order by 1") == [3, 4]
-
-
-def test_rolling_back_never_empties_the_website(website: Any, connect: Any) -> None:
-    held_by_a_reader(website, connect)
-    try:
-        rollback(website.database, 1)
-    except NotPublished:
-        assert website.active() == 4
-    assert website.shown()

@@ -56,6 +56,5 @@ def dump(database: Database, *tables: str) -> dict[str, list[dict[str, Any]]]:
     with database.transaction() as transaction:
         # The names are the test's own.
         return {
-            table: sorted(transaction.rows(f"select * from {table}"), key=lambda row: repr(row))
-            for table in tables
+            table: sorted(transaction.rows(f"select * from {table}"), key=lambda row: repr(row)) for table in tables
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recommender_job.errors import ArtifactBroken
-from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.artifacts import RunFolder, _seal
 
 FRAME = pd.DataFrame({"user_id": np.arange(5), "rating": np.arange(1, 6, dtype=np.float32)})
 ARRAYS = {"vectors": np.linspace(0, 1, 20), "ids": np.arange(3)}
@@ -135,7 +136,9 @@ def test_a_file_of_something_else(folder: RunFolder, name: str) -> None:
 
 def test_pickled_arrays_are_not_loaded(folder: RunFolder) -> None:
     folder.path.mkdir(parents=True)
-    np.savez(folder.url("a.npz"), allow_pickle=True, a=np.array([{"run": "me"}], dtype=object))
+    archive = io.BytesIO()
+    np.savez(archive, allow_pickle=True, a=np.array([{"run": "me"}], dtype=object))
+    Path(folder.url("a.npz")).write_bytes(_seal(archive.getvalue()))
     with pytest.raises(ArtifactBroken, match="allow_pickle=False"):
         folder.read_arrays("a.npz")
 
