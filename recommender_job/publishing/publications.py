@@ -129,7 +129,9 @@ def rollback(database: Database, publication_id: int | None = None) -> dict[str,
 
 
 def prune(database: Database, keep: int) -> list[int]:
-    """Drops publications that nobody will go back to.
+    """Drops publications that nobody will go back to, and what an earlier pruning had to leave.
+
+    They are forgotten first, under the publishers' lock, so that nobody can switch to one while its rows go.
 
     Args:
         database: Where they are.
@@ -137,17 +139,22 @@ def prune(database: Database, keep: int) -> list[int]:
             one always stays.
 
     Returns:
-        Ids of the dropped ones.
+        Ids of those whose rows are gone; what a reader holds on to goes the next time.
+
+    Raises:
+        PublicationBusy: Another run is publishing; it will prune.
     """
-    kept: dict[bool, list[str]] = {True: [], False: []}
-    victims = []
-    for row in publications(database):
-        group = kept[row["published_at"] is not None]
-        if row["is_active"] or (row["run_id"] not in group and len(group) < keep):
-            group.append(row["run_id"])
-        else:
-            victims.append(row["publication_id"])
-    gone = partitions.drop(database, victims)
     with database.transaction() as transaction:
-        transaction.run("delete from recommender.publication where publication_id = any(:ids)", ids=gone)
-    return gone
+        lock(transaction)
+        kept: dict[bool, list[str]] = {True: [], False: []}
+        staying, forgotten = set(), []
+        for row in transaction.rows(_LIST):
+            group = kept[row["published_at"] is not None]
+            if row["is_active"] or (row["run_id"] not in group and len(group) < keep):
+                group.append(row["run_id"])
+                staying.add(row["publication_id"])
+            else:
+                forgotten.append(row["publication_id"])
+        transaction.run("delete from recommender.publication where publication_id = any(:ids)", ids=forgotten)
+        leftover = partitions.existing(transaction) - staying
+    return partitions.drop(database, sorted(leftover))

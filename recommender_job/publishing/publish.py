@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from recommender_job.config import Config
-from recommender_job.errors import OutputRefused, RunTooOld
+from recommender_job.errors import OutputRefused, PublicationBusy, RunTooOld
 from recommender_job.publishing.checks import check_lists
 from recommender_job.publishing.popular import popular
 from recommender_job.publishing.publications import lock, prune, switch
@@ -74,7 +75,9 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database) -> 
         partitions.attach(transaction, publication_id)
         if not config.dry_run:
             switch(transaction, publication_id)
-    pruned = prune(database, config.keep_publications)
+    pruned: list[int] = []
+    with contextlib.suppress(PublicationBusy):  # the next publisher is at work already and prunes after itself
+        pruned = prune(database, config.keep_publications)
     return {
         "publication_id": publication_id,
         "published": not config.dry_run,

@@ -100,6 +100,16 @@ def attached(transaction: Transaction) -> set[int]:
     return _children(transaction, pending=False)
 
 
+def existing(transaction: Transaction) -> set[int]:
+    """Publications that have a table, attached or not."""
+    rows = transaction.rows(
+        "select substring(c.relname from '[0-9]+$')::bigint as id from pg_class as c"
+        " where c.relnamespace = to_regnamespace('recommender') and c.relkind = 'r'"
+        " and c.relname ~ '^recommendation_[0-9]+$'"
+    )
+    return {row["id"] for row in rows}
+
+
 def _pending(session: Transaction) -> set[int]:
     return _children(session, pending=True)
 

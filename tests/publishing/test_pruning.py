@@ -77,6 +77,6 @@ def test_rolling_back_during_pruning_never_empties_the_website(website: Any, con
         rollback(website.database, 1)
     reader.close()
     pruner.join(20)
-    assert errors == []
     assert {row["publication_id"] for row in website.shown()} == {website.active()}
+    assert errors == []
     assert website.active() in {row["publication_id"] for row in publications(website.database)}
