@@ -43,9 +43,9 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database) -> 
         RunTooOld: A newer night is active.
         StageMissing: A shard has not been scored.
     """
+    shards = folder.summary("plan_shards")["shards"]
     ratings = folder.read_frame(CLEAN)
     experiences = folder.read_frame(PLANNED_EXPERIENCES)
-    shards = folder.summary("plan_shards")["shards"]
     scored = [folder.summary(stage_of(shard)) for shard in shards]
     model_version = folder.summary("refit")["model_version"]
     if {summary["model_version"] for summary in scored} != {model_version}:

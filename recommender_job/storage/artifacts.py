@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import tempfile
 import uuid
 import zipfile
 import zlib
@@ -134,9 +135,12 @@ class RunFolder:
     def _write(self, path: UPath, write: Callable[[IO[bytes]], Any]) -> None:
         with _failures(str(path)):
             if path.protocol not in ("", "file", "local"):
-                # Object stores show an object only once it is whole.
-                with path.open("wb") as file:
-                    write(file)
+                # An object store shows an object only once it is sent: so write it here first, then send it whole.
+                with tempfile.TemporaryDirectory() as local:
+                    whole = Path(local) / "whole"
+                    with whole.open("wb") as file:
+                        write(file)
+                    path.fs.put_file(str(whole), path.path)
                 return
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = Path(path.parent.path) / f".{path.name}.{uuid.uuid4().hex}.tmp"

