@@ -210,7 +210,9 @@ def list_publications(json: Json = False) -> None:
 
 @publications_app.command()
 def rollback(
-    publication_id: Annotated[int | None, typer.Argument(help="Default: the one that was active before.")] = None,
+    publication_id: Annotated[
+        int | None, typer.Argument(help="Default: the newest below the active one that was ever active.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make an older publication active again."""

@@ -186,7 +186,7 @@ def result(config: Config, run_id: str) -> Summary:
 
     Returns:
         `run_id`, `cutoff`, `published`, `publication_id`, `gate` (`passed`, `reasons`), `rmse`, `baselines`, `metrics`
-        (of the evaluate stage) and `stages`, the summaries of the finished ones in order.
+        (of the evaluate stage) and `stages`: the summaries, in order, up to the first stage that has not finished.
 
     Raises:
         StageMissing: The run has not got as far as the gate.
@@ -195,7 +195,12 @@ def result(config: Config, run_id: str) -> Summary:
     metrics, verdict = folder.summary("evaluate"), folder.read_json(VERDICT)
     shards = (folder.summary_if_finished("plan_shards") or {}).get("shards", [])
     names = ["extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards", *map(stage_of, shards), "publish"]
-    stages = {name: summary for name in names if (summary := folder.summary_if_finished(name))}
+    stages: dict[str, Summary] = {}
+    for name in names:
+        summary = folder.summary_if_finished(name)
+        if summary is None:
+            break  # what later stages left is of an earlier attempt
+        stages[name] = summary
     published = stages.get("publish", {})
     return {
         "run_id": run_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from datetime import UTC
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def refuse_to_go_back(config: Config, run: Run, transaction: Transaction) -> Non
         return
     raise RunTooOld(
         f"Run {active['run_id']}, with ratings through {active['data_through']:%Y-%m-%d %H:%M} UTC, is active; this run"
-        f" only sees ratings through {run.cutoff:%Y-%m-%d %H:%M} UTC.",
+        f" only sees ratings through {run.cutoff.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
         action="Leave it; or, to go back on purpose, rerun with allow_older=true or roll back.",
     )
 

@@ -59,8 +59,8 @@ def extract(config: Config, run: Run, folder: RunFolder, database: Database) -> 
             updated_since=since,
             rated_since=base["cutoff"] if base else _ALWAYS,
         ).to_pandas()
-        experiences = read_source(config, transaction, "experiences", SOURCE_EXPERIENCES)
-        users = read_source(config, transaction, "users", SOURCE_USERS)
+        experiences = read_source(config, transaction, "experiences", SOURCE_EXPERIENCES, unique=EXPERIENCE)
+        users = read_source(config, transaction, "users", SOURCE_USERS, unique=USER)
     snapshot = merge(old, new)
     folder.write_table(SNAPSHOT, snapshot)
     folder.write_table(EXPERIENCES, experiences)

@@ -73,6 +73,7 @@ def import_ratings(
                 f"{file}: none of its {read} lines can be read; the first: {first}.",
                 action="Check the separator, the columns and --date-format.",
             )
+        transaction.run("analyze staged")
         counts = _merge(transaction)
     return {"read": read, **counts, "rejected": rejected}
 
@@ -134,8 +135,8 @@ def _merge(transaction: Transaction) -> dict[str, int]:
         merged as (
             insert into website.ratings as r (user_id, experience_id, rated_at, occurrence, rating, updated_at)
             select user_id, experience_id, rated_at, occurrence, rating,
-                statement_timestamp() - (select max(line) - events.line from staged) * interval '1 microsecond'
-            from events
+                statement_timestamp() - (last_line - line) * interval '1 microsecond'
+            from events cross join (select max(line) as last_line from staged) as file
             on conflict (user_id, experience_id, rated_at, occurrence) do update
             set rating = excluded.rating, updated_at = excluded.updated_at
             where r.rating is distinct from excluded.rating

@@ -159,28 +159,29 @@ def _reading(what: str) -> Iterator[None]:
     """Turns what reading a missing or damaged file raises into `ArtifactBroken`."""
     action = "Clear the stage that writes it and those after it."
     try:
-        with _failures(what):
-            yield
+        yield
     except FileNotFoundError as error:
         raise ArtifactBroken(f"{what} is not there.", action=action) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, RuntimeError, OSError) as error:
+        # pyarrow's checksums fail without a number; a damaged archive sends the reader to impossible places.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise _storage_failed(what, error) from error
         raise ArtifactBroken(f"{what} is damaged: {error}.", action=action) from error
 
 
 @contextlib.contextmanager
 def _failures(what: str) -> Iterator[None]:
-    """Turns trouble of the disk or the store into `StorageFailed`; what says that a file is damaged passes."""
+    """Turns trouble of the disk or the store while writing into `StorageFailed`."""
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as error:
-        # pyarrow's checksums fail without a number; a damaged archive sends the reader to impossible places.
-        if error.errno in (None, errno.EINVAL):
-            raise
-        raise StorageFailed(
-            f"{what}: {error.strerror or error}.", action="Free the disk or restore access to the store, then retry."
-        ) from error
+        raise _storage_failed(what, error) from error
+
+
+def _storage_failed(what: str, error: OSError) -> StorageFailed:
+    return StorageFailed(
+        f"{what}: {error.strerror or error}.", action="Free the disk or restore access to the store, then retry."
+    )
 
 
 def _seal(archive: bytes) -> bytes:

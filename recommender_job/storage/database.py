@@ -226,6 +226,11 @@ def translated() -> Iterator[None]:
             ) from error
         if isinstance(origin, psycopg2.ProgrammingError) and origin.pgcode is None:
             raise ConfigurationError(f"The driver says: {text}", action="Correct `database_url`.") from error
+        if isinstance(origin, psycopg2.errors.DuplicateSchema | psycopg2.errors.DuplicateTable):
+            raise ConfigurationError(
+                f"The database says: {text}",
+                action="The job makes the schemas `recommender` and `website` itself; give it a database without them.",
+            ) from error
         if isinstance(origin, psycopg2.errors.DiskFull):
             raise StorageFailed(f"The database says: {text}", action="Free the database's disk, then retry.") from error
         if isinstance(origin, psycopg2.errors.LockNotAvailable):

@@ -39,7 +39,7 @@ def start(home: Path, database: str = DATABASE) -> sa.URL:
         _ensure_database(url)
     except (sa.exc.OperationalError, OSError, subprocess.SubprocessError, AssertionError, RuntimeError) as error:
         raise DatabaseAway(
-            f"The embedded PostgreSQL in {data} does not start: {error}.",
+            f"The embedded PostgreSQL in {data} does not start: {error or type(error).__name__}.",
             action=f"Read {data / 'log'}; free the disk or the memory it asks for; start again.",
         ) from error
     return url

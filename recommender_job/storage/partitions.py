@@ -34,6 +34,8 @@ def create(transaction: Transaction, publication_id: int) -> str:
     names = {"table": table, "parent": PARENT}
     transaction.define("create table {table} (like {parent} including constraints)", names)
     transaction.define("alter table {table} alter publication_id set default {id}", names, id=publication_id)
+    # Whichever account runs the next nights must be able to drop it.
+    transaction.define("alter table {table} owner to recommender_writer", names)
     # The same condition as the partition's bound spares a second look at every row when it is attached.
     transaction.define("alter table {table} add check (publication_id = {id})", names, id=publication_id)
     return table

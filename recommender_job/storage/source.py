@@ -20,7 +20,15 @@ from recommender_job.storage.paths import sql_folder
 _SQL_TYPES = {pa.int64(): "bigint", pa.float32(): "real", pa.bool_(): "boolean", pa.string(): "text"}
 
 
-def read_source(config: Config, transaction: Transaction, name: str, schema: pa.Schema, **parameters: Any) -> pa.Table:
+def read_source(
+    config: Config,
+    transaction: Transaction,
+    name: str,
+    schema: pa.Schema,
+    *,
+    unique: str | None = None,
+    **parameters: Any,
+) -> pa.Table:
     """Runs `<name>.sql` and returns its rows.
 
     Args:
@@ -28,6 +36,7 @@ def read_source(config: Config, transaction: Transaction, name: str, schema: pa.
         transaction: All three queries of a run share one, so that they see the same moment.
         name: `ratings`, `experiences` or `users`.
         schema: Columns that the contract promises; nullable ones are marked as such.
+        unique: A column in which no value may repeat.
         parameters: Values of the query's `%(name)s` parameters.
 
     Raises:
@@ -66,6 +75,13 @@ def read_source(config: Config, transaction: Transaction, name: str, schema: pa.
             raise SourceBroken(
                 f"{file}: column {field.name} is null in {nulls} of {len(table)} rows.",
                 action=f"Fill the column, or leave those rows out with `where {field.name} is not null`.",
+            )
+    if unique is not None:
+        repeated = len(table) - len(table[unique].unique())
+        if repeated:
+            raise SourceBroken(
+                f"{file}: {unique} repeats in {repeated} of {len(table)} rows.",
+                action=f"Return each {unique} once, for example with `distinct on ({unique})`.",
             )
     return table.cast(schema)
 
