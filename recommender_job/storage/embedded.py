@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recommender_job.errors import DatabaseAway
+from recommender_job.errors import ConfigurationError, DatabaseAway
 
 DATABASE = "recommender"
 
@@ -27,9 +27,15 @@ def start(home: Path, database: str = DATABASE) -> sa.URL:
         database: Name of the database.
 
     Raises:
+        ConfigurationError: The folder's path has a blank, which the server's library does not take.
         DatabaseAway: The server does not come up; names its log.
     """
     data = (home / "postgres").resolve()
+    if any(character.isspace() for character in str(data)):
+        raise ConfigurationError(
+            f"The embedded PostgreSQL cannot live in {str(data)!r}: the path has a blank in it.",
+            action="Set RECOMMENDER_HOME to a folder without one.",
+        )
     try:
         data.parent.mkdir(parents=True, exist_ok=True)
         server = _library().get_server(data, cleanup_mode=None)

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from recommender_job.config import load_config
-from recommender_job.errors import DatabaseAway
+from recommender_job.errors import ConfigurationError, DatabaseAway
 from recommender_job.storage import embedded
 from recommender_job.storage.database import Database
 
@@ -77,3 +77,11 @@ def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     data = tmp_path / "file" / "home" / "postgres"
     assert caught.value.cause.startswith(f"The embedded PostgreSQL in {data} does not start: ")
     assert f"Read {data / 'log'}" in caught.value.action
+
+
+def test_a_home_with_a_blank_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        embedded.start(tmp_path / "my files")
+    assert "has a blank in it" in caught.value.cause
+    assert caught.value.action == "Set RECOMMENDER_HOME to a folder without one."
+    assert not (tmp_path / "my files").exists()
