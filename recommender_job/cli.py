@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
-from recommender_job import console
-from recommender_job.config import Config, load_config
-from recommender_job.errors import ConfigurationError, RecommenderError
-
-T = TypeVar("T")
+from recommender_job import cli_database, console
+from recommender_job.cli_options import (
+    DateFormat,
+    Delimiter,
+    Encoding,
+    Experience,
+    Json,
+    RatedAt,
+    Rating,
+    Settings,
+    Timezone,
+    User,
+    config_of,
+    parsed,
+    separator,
+    show_result,
+)
+from recommender_job.errors import RecommenderError
 
 app = typer.Typer(
     help="Nightly recommendations: ratings in PostgreSQL to the lists a website reads.",
@@ -22,47 +34,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-db = typer.Typer(help="The embedded PostgreSQL server.", no_args_is_help=True)
 publications_app = typer.Typer(help="The sets of lists that are kept.", no_args_is_help=True)
-app.add_typer(db, name="db")
+app.add_typer(cli_database.app, name="db")
 app.add_typer(publications_app, name="publications")
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as gate.max_rmse=0.9.")
-]
-DatabaseName = Annotated[
-    str | None, typer.Option(help="Another database of the embedded server, made if it is missing.")
-]
-User = Annotated[str | None, typer.Option(help="Header of the user column; common names are recognised.")]
-Experience = Annotated[str | None, typer.Option(help="Header of the experience column.")]
-Rating = Annotated[str | None, typer.Option(help="Header of the rating column.")]
-RatedAt = Annotated[str | None, typer.Option(help="Header of the column with the time of the rating.")]
-DateFormat = Annotated[str | None, typer.Option(help="strptime format of the times, such as %d/%m/%Y.")]
-Timezone = Annotated[str | None, typer.Option(help="IANA zone of times without one; default: the setting `timezone`.")]
-Delimiter = Annotated[str, typer.Option(help="Separator of the fields; \\t for a tab.")]
-Encoding = Annotated[str, typer.Option(help="Text encoding of the file.")]
-
-
-@db.command()
-def start(database: DatabaseName = None, json: Json = False) -> None:
-    """Start the embedded server (or find it running) and print its URL."""
-    _url(database, json)
-
-
-@db.command()
-def url(database: DatabaseName = None, json: Json = False) -> None:
-    """Print the database's URL, as psql takes it; the embedded server is started."""
-    _url(database, json)
-
-
-@db.command()
-def stop(json: Json = False) -> None:
-    """Stop the embedded server."""
-    from recommender_job.storage import embedded
-
-    stopped = embedded.stop(_config().home)
-    _show(json, {"stopped": stopped}, lambda: print("stopped" if stopped else "was not running"))
 
 
 @app.command()
@@ -71,8 +45,8 @@ def migrate(json: Json = False) -> None:
     from recommender_job.storage.database import Database
     from recommender_job.storage.schema import migrate as work
 
-    result = work(Database.of(_config()))
-    _show(json, result, lambda: print(f"schema at revision {result['revision']}"))
+    result = work(Database.of(config_of()))
+    show_result(json, result, lambda: print(f"schema at revision {result['revision']}"))
 
 
 @app.command()
@@ -94,9 +68,9 @@ def import_ratings(
     from recommender_job.storage.database import Database
     from recommender_job.storage.schema import check_current
 
-    config = _config()
+    config = config_of()
     columns = Columns(
-        user, experience, rating, rated_at, date_format, timezone or config.timezone, _separator(delimiter), encoding
+        user, experience, rating, rated_at, date_format, timezone or config.timezone, separator(delimiter), encoding
     )
     database = Database.of(config)
     check_current(database)
@@ -110,7 +84,7 @@ def import_ratings(
             scale=(config.rating_min, config.rating_max),
             progress=lambda lines: display.update(task, description=f"read {lines:,} lines"),
         )
-    _show(json, result, lambda: console.print_fields(f"Imported {file}", result))
+    show_result(json, result, lambda: console.print_fields(f"Imported {file}", result))
 
 
 @app.command()
@@ -126,7 +100,7 @@ def sample_ratings(
 
     rows = work(users, experiences, seed)
     rows.to_csv(file, index=False)
-    _show(json, {"file": str(file), "rows": len(rows)}, lambda: print(f"{len(rows):,} made-up ratings in {file}"))
+    show_result(json, {"file": str(file), "rows": len(rows)}, lambda: print(f"{len(rows):,} made-up ratings in {file}"))
 
 
 @app.command()
@@ -140,8 +114,8 @@ def run(
     from recommender_job.reporting.summary import night_lines
     from recommender_job.runs import Run, moment
 
-    config = _config(settings)
-    night = Run.at(_usage(moment, as_of, config.timezone) if as_of else datetime.now(UTC))
+    config = config_of(settings)
+    night = Run.at(parsed(moment, as_of, config.timezone) if as_of else datetime.now(UTC))
     with console.progress(not json) as display:
         tasks: dict[str, Any] = {}
 
@@ -152,7 +126,7 @@ def run(
                 display.update(tasks[stage], total=1, completed=1)
 
         result = nightly.run_night(config, night, report=report)
-    _show(json, result, lambda: print("\n".join(night_lines(result))))
+    show_result(json, result, lambda: print("\n".join(night_lines(result))))
 
 
 @app.command()
@@ -165,9 +139,9 @@ def report(
     from recommender_job.reporting.summary import night_lines
     from recommender_job.storage.database import Database
 
-    config = _config()
+    config = config_of()
     result = work(config, run_id or live(Database.of(config))["run_id"])
-    _show(json, result, lambda: print("\n".join(night_lines(result))))
+    show_result(json, result, lambda: print("\n".join(night_lines(result))))
 
 
 @app.command()
@@ -180,10 +154,10 @@ def show(
     from recommender_job.publishing.publications import lists_of
     from recommender_job.storage.database import Database
 
-    result = lists_of(Database.of(_config()), user, n)
+    result = lists_of(Database.of(config_of()), user, n)
     rows = [(r["rank"], r["experience_name"], r["predicted_rating"]) for r in result["recommendations"]]
     title = f"User {user} ({result['source']}, publication {result['publication_id']})"
-    _show(json, result, lambda: console.print_table(title, ["rank", "experience", "predicted rating"], rows))
+    show_result(json, result, lambda: console.print_table(title, ["rank", "experience", "predicted rating"], rows))
 
 
 @app.command()
@@ -192,8 +166,8 @@ def status(json: Json = False) -> None:
     from recommender_job.publishing.publications import status as work
     from recommender_job.storage.database import Database
 
-    result = work(Database.of(_config()))
-    _show(json, result, lambda: console.print_fields("Live", result))
+    result = work(Database.of(config_of()))
+    show_result(json, result, lambda: console.print_fields("Live", result))
 
 
 @publications_app.command("list")
@@ -202,10 +176,10 @@ def list_publications(json: Json = False) -> None:
     from recommender_job.publishing.publications import publications
     from recommender_job.storage.database import Database
 
-    rows = publications(Database.of(_config()))
+    rows = publications(Database.of(config_of()))
     columns = ["publication_id", "is_active", "run_id", "data_through", "published_at", "users", "rows", "rmse"]
     table = [[row[column] for column in columns] for row in rows]
-    _show(json, {"publications": rows}, lambda: console.print_table("Publications", columns, table))
+    show_result(json, {"publications": rows}, lambda: console.print_table("Publications", columns, table))
 
 
 @publications_app.command()
@@ -219,9 +193,9 @@ def rollback(
     from recommender_job.publishing.publications import rollback as work
     from recommender_job.storage.database import Database
 
-    result = work(Database.of(_config()), publication_id)
+    result = work(Database.of(config_of()), publication_id)
     text = f"publication {result['publication_id']} is active, {result['previous']} was"
-    _show(json, result, lambda: print(text))
+    show_result(json, result, lambda: print(text))
 
 
 @app.command()
@@ -246,9 +220,9 @@ def backtest(
     from recommender_job.ratings.columns import Columns
     from recommender_job.reporting.summary import backtest_lines
 
-    config = _config(settings)
+    config = config_of(settings)
     columns = Columns(
-        user, experience, rating, rated_at, date_format, timezone or config.timezone, _separator(delimiter), encoding
+        user, experience, rating, rated_at, date_format, timezone or config.timezone, separator(delimiter), encoding
     )
     with console.progress(not json) as display:
         task = display.add_task("training", total=config.model.epochs)
@@ -256,7 +230,7 @@ def backtest(
     for file, frame in ((predictions, result.predictions), (lists, result.lists)):
         if file is not None:
             frame.to_parquet(file, index=False)
-    _show(json, result.figures, lambda: print("\n".join(backtest_lines(result.figures))))
+    show_result(json, result.figures, lambda: print("\n".join(backtest_lines(result.figures))))
 
 
 def main() -> None:
@@ -271,41 +245,6 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:  # the last place where an error can still become a line a person can read
         sys.exit(console.report_defect(error, as_json=as_json))
-
-
-def _config(settings: list[str] | None = None) -> Config:
-    return _usage(load_config, settings or ())
-
-
-def _usage(parse: Callable[..., T], *given: Any) -> T:
-    """What the caller typed, parsed; when that fails, the call was wrong."""
-    try:
-        return parse(*given)
-    except ConfigurationError as error:
-        console.usage_error(error)
-
-
-def _url(database: str | None, json: bool) -> None:
-    from recommender_job.storage import embedded
-    from recommender_job.storage.database import database_url, plain_url
-
-    config = _config()
-    text = plain_url(embedded.start(config.home, database) if database else database_url(config))
-    _show(json, {"url": text}, lambda: print(text))
-
-
-def _show(json: bool, result: dict[str, Any], people: Callable[[], None]) -> None:
-    if json:
-        console.print_json(result)
-    else:
-        people()
-
-
-def _separator(text: str) -> str:
-    separator = text.replace("\\t", "\t")
-    if len(separator) != 1:
-        raise typer.BadParameter("--delimiter takes one character, or \\t for a tab.")
-    return separator
 
 
 def _quiet_logs() -> None:

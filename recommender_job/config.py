@@ -6,27 +6,24 @@ and `--set key=value` or a DAG run's settings.
 
 from __future__ import annotations
 
-import difflib
-import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
     TomlConfigSettingsSource,
 )
 
+from recommender_job.environment import ENV_PREFIX, StrictEnvironment, known_keys, suggest
 from recommender_job.errors import ConfigurationError
 
-ENV_PREFIX = "RECOMMENDER_"
 Holdout = Literal["last", "time", "random"]
 
 
@@ -186,35 +183,12 @@ class Config(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Overrides first, then the environment, then the file."""
-        return init_settings, _StrictEnvironment(settings_cls), TomlConfigSettingsSource(settings_cls)
+        return init_settings, StrictEnvironment(settings_cls), TomlConfigSettingsSource(settings_cls)
 
     @property
     def runs(self) -> str:
         """Where the run folders lie, as a path or URL."""
         return self.runs_url or str(self.home.resolve() / "runs")
-
-
-class _StrictEnvironment(EnvSettingsSource):
-    """Environment variables, where a misspelt `RECOMMENDER_…` is an error instead of being ignored."""
-
-    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
-        """JSON where it is JSON; anything else is for the field's own validation."""
-        try:
-            return super().decode_complex_value(field_name, field, value)
-        except ValueError:
-            return value
-
-    def __call__(self) -> dict[str, Any]:
-        known = set(_known_keys(self.settings_cls))
-        tops = {key.split(".")[0] for key in known}
-        for name in os.environ:
-            if name.startswith(ENV_PREFIX):
-                key = name.removeprefix(ENV_PREFIX).lower().replace("__", ".")
-                if key not in known and key not in tops:
-                    raise ConfigurationError(
-                        f"Environment variable {name} names no setting.", action=_suggest(key, known)
-                    )
-        return super().__call__()
 
 
 def load_config(overrides: Mapping[str, Any] | Iterable[str] = ()) -> Config:
@@ -245,9 +219,9 @@ def load_config(overrides: Mapping[str, Any] | Iterable[str] = ()) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "settings"
-        known = set(_known_keys(Config))
+        known = set(known_keys(Config))
         if first["type"] == "extra_forbidden":
-            raise ConfigurationError(f"Unknown setting `{key}`.", action=_suggest(key, known)) from None
+            raise ConfigurationError(f"Unknown setting `{key}`.", action=suggest(key, known)) from None
         # Only a single value is shown: a whole section, or the URL, may hold a password.
         single = isinstance(first["input"], str | int | float) and key != "database_url"
         shown = f" (given: {first['input']!r})" if single else ""
@@ -261,23 +235,3 @@ def _split_assignment(text: str) -> tuple[str, str]:
     if not equals or not key.strip():
         raise ConfigurationError(f"`{text}` is not key=value.", action="Write for example --set gate.max_rmse=0.9.")
     return key.strip(), value.strip()
-
-
-def _known_keys(model: type[BaseModel]) -> Iterable[str]:
-    for name, field in model.model_fields.items():
-        kinds = [field.annotation, *get_args(field.annotation)]
-        sections = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, _Section)]
-        if not sections:
-            yield name
-        for section in sections:
-            yield from (f"{name}.{inner}" for inner in _known_keys(section))
-
-
-def _suggest(key: str, known: set[str]) -> str:
-    # Compared without the section too, so that `max_rmse` finds `gate.max_rmse`.
-    tails = {name.rsplit(".", 1)[-1]: name for name in known}
-    near = difflib.get_close_matches(key, [*known, *tails], n=1, cutoff=0.5)
-    hint = (
-        f"Did you mean `{tails.get(near[0], near[0])}`?" if near else "See the settings in recommender_job/config.py."
-    )
-    return hint

@@ -1,0 +1,59 @@
+"""What the commands share: their options, and how they read settings and print results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from recommender_job import console
+from recommender_job.config import Config, load_config
+from recommender_job.errors import ConfigurationError
+
+T = TypeVar("T")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as gate.max_rmse=0.9.")
+]
+DatabaseName = Annotated[
+    str | None, typer.Option(help="Another database of the embedded server, made if it is missing.")
+]
+User = Annotated[str | None, typer.Option(help="Header of the user column; common names are recognised.")]
+Experience = Annotated[str | None, typer.Option(help="Header of the experience column.")]
+Rating = Annotated[str | None, typer.Option(help="Header of the rating column.")]
+RatedAt = Annotated[str | None, typer.Option(help="Header of the column with the time of the rating.")]
+DateFormat = Annotated[str | None, typer.Option(help="strptime format of the times, such as %d/%m/%Y.")]
+Timezone = Annotated[str | None, typer.Option(help="IANA zone of times without one; default: the setting `timezone`.")]
+Delimiter = Annotated[str, typer.Option(help="Separator of the fields; \\t for a tab.")]
+Encoding = Annotated[str, typer.Option(help="Text encoding of the file.")]
+
+
+def config_of(settings: list[str] | None = None) -> Config:
+    """The configuration with the settings of the call."""
+    return parsed(load_config, settings or ())
+
+
+def parsed(parse: Callable[..., T], *given: Any) -> T:
+    """What the caller typed, parsed; when that fails, the call was wrong."""
+    try:
+        return parse(*given)
+    except ConfigurationError as error:
+        console.usage_error(error)
+
+
+def show_result(json: bool, result: dict[str, Any], people: Callable[[], None]) -> None:
+    """Prints a result as one JSON object, or as people like it."""
+    if json:
+        console.print_json(result)
+    else:
+        people()
+
+
+def separator(text: str) -> str:
+    """The delimiter that was asked for; `\\t` is a tab."""
+    character = text.replace("\\t", "\t")
+    if len(character) != 1:
+        raise typer.BadParameter("--delimiter takes one character, or \\t for a tab.")
+    return character
