@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from recommender_job import cli_database, console
+from recommender_job import cli_database, cli_publications, console
 from recommender_job.cli_options import (
     DateFormat,
     Delimiter,
@@ -34,9 +34,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-publications_app = typer.Typer(help="The sets of lists that are kept.", no_args_is_help=True)
 app.add_typer(cli_database.app, name="db")
-app.add_typer(publications_app, name="publications")
+app.add_typer(cli_publications.app, name="publications")
 
 
 @app.command()
@@ -69,9 +68,8 @@ def import_ratings(
     from recommender_job.storage.schema import check_current
 
     config = config_of()
-    columns = Columns(
-        user, experience, rating, rated_at, date_format, timezone or config.timezone, separator(delimiter), encoding
-    )
+    zone = timezone or config.timezone
+    columns = Columns(user, experience, rating, rated_at, date_format, zone, separator(delimiter), encoding)
     database = Database.of(config)
     check_current(database)
     with console.progress(not json) as display:
@@ -170,34 +168,6 @@ def status(json: Json = False) -> None:
     show_result(json, result, lambda: console.print_fields("Live", result))
 
 
-@publications_app.command("list")
-def list_publications(json: Json = False) -> None:
-    """List the publications that are kept, the newest first."""
-    from recommender_job.publishing.publications import publications
-    from recommender_job.storage.database import Database
-
-    rows = publications(Database.of(config_of()))
-    columns = ["publication_id", "is_active", "run_id", "data_through", "published_at", "users", "rows", "rmse"]
-    table = [[row[column] for column in columns] for row in rows]
-    show_result(json, {"publications": rows}, lambda: console.print_table("Publications", columns, table))
-
-
-@publications_app.command()
-def rollback(
-    publication_id: Annotated[
-        int | None, typer.Argument(help="Default: the newest below the active one that was ever active.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Make an older publication active again."""
-    from recommender_job.publishing.publications import rollback as work
-    from recommender_job.storage.database import Database
-
-    result = work(Database.of(config_of()), publication_id)
-    text = f"publication {result['publication_id']} is active, {result['previous']} was"
-    show_result(json, result, lambda: print(text))
-
-
 @app.command()
 def backtest(
     train: Annotated[Path, typer.Option(help="CSV file to train on.")],
@@ -221,9 +191,8 @@ def backtest(
     from recommender_job.reporting.summary import backtest_lines
 
     config = config_of(settings)
-    columns = Columns(
-        user, experience, rating, rated_at, date_format, timezone or config.timezone, separator(delimiter), encoding
-    )
+    zone = timezone or config.timezone
+    columns = Columns(user, experience, rating, rated_at, date_format, zone, separator(delimiter), encoding)
     with console.progress(not json) as display:
         task = display.add_task("training", total=config.model.epochs)
         result = work(config, train, test, columns, lambda epoch, epochs: display.update(task, completed=epoch))

@@ -89,9 +89,9 @@ def test_other_programs_variables_do_not_matter(monkeypatch: pytest.MonkeyPatch)
 def test_settings_are_frozen() -> None:
     config = load_config()
     with pytest.raises(ValidationError, match="frozen"):
-        config.top_n = 3  # type: ignore[misc]
+        config.top_n = 3  # type: ignore[misc]  # frozen: that it fails is the point
     with pytest.raises(ValidationError, match="frozen"):
-        config.model.epochs = 3  # type: ignore[misc]
+        config.model.epochs = 3  # type: ignore[misc]  # frozen: that it fails is the point
     assert (config.top_n, config.model.epochs) == (10, 80)
 
 

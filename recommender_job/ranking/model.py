@@ -144,7 +144,7 @@ def export_saved_model(trained: TrainedModel, path: str, scale: tuple[float, flo
     served.users, served.experiences = _table(trained.users), _table(trained.experiences)
     ids = tf.TensorSpec([None], tf.int64)
 
-    @tf.function(input_signature=[ids, ids])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[ids, ids])  # type: ignore[untyped-decorator]  # no types
     def serve(user_id: Any, experience_id: Any) -> dict[str, Any]:
         rating = served.model({"user": served.users[user_id], "experience": served.experiences[experience_id]})
         return {"predicted_rating": tf.clip_by_value(rating, *scale)}

@@ -84,7 +84,7 @@ class Scorer:
             vectors, bias = vectors * known[:, None], bias * known
         return {"vectors": vectors, "bias": bias}
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # no types
     def _best(self, vectors: Any, bias: Any, taken: Any, k: int) -> tuple[Any, Any, Any]:
         users = tf.shape(vectors)[0]
         experiences = tf.shape(self._experience_part)[0]

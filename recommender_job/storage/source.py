@@ -55,7 +55,7 @@ def read_source(
     with tempfile.TemporaryFile() as spool:
         try:
             # The query is the customer's own file and the columns are the contract's: neither is input.
-            wrapped = f"select {columns} from (\n{query}\n) as source"  # noqa: S608
+            wrapped = f"select {columns} from (\n{query}\n) as source"  # noqa: S608 - see above
             transaction.copy_out(wrapped, parameters, spool)
         except psycopg2.errors.InsufficientPrivilege:
             raise

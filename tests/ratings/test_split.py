@@ -120,5 +120,5 @@ def test_the_callers_frame_is_not_changed() -> None:
     world = ratings((1, 1, 0), (1, 2, 1), (2, 1, 2))
     before = world.copy()
     for holdout in HOLDOUTS:
-        split(world, holdout, share=0.5, seed=1)  # type: ignore[arg-type]
+        split(world, holdout, share=0.5, seed=1)  # type: ignore[arg-type]  # a wrong value is the point
     pd.testing.assert_frame_equal(world, before)

@@ -156,9 +156,13 @@ def test_a_missing_file(make_config: Callable[..., Config], database: Database, 
 
 
 def test_a_source_that_the_role_may_not_read_is_no_broken_query(config: Config, database: Database) -> None:
-    with pytest.raises(ConfigurationError) as caught, database.transaction() as transaction:  # noqa: PT012
-        transaction.run("set local role website_reader")
-        read_source(config, transaction, "users", SOURCE_USERS)
+    def read_as_the_website() -> None:
+        with database.transaction() as transaction:
+            transaction.run("set local role website_reader")
+            read_source(config, transaction, "users", SOURCE_USERS)
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_as_the_website()
     assert "permission denied" in caught.value.cause
 
 
