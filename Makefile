@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stop test check format requirements clean
+.PHONY: help setup demo stop test benchmark check format requirements clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
@@ -29,6 +29,10 @@ stop: setup ## Stop the embedded PostgreSQL that the demo leaves running
 
 test: setup ## Run the tests; RATINGS_CSV=path adds those on real ratings
 	$(BIN)/python -m pytest
+
+benchmark: setup ## Measure accuracy and training time beside references, on RATINGS_CSV=path or a made-up world
+	$(BIN)/python -m benchmarks.training_time
+	$(BIN)/python -m benchmarks.accuracy
 
 check: setup ## Check style, types, the direction of imports, and the SQL
 	$(BIN)/ruff format --check .

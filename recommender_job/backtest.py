@@ -11,15 +11,16 @@ import pandas as pd
 
 from recommender_job.config import Config
 from recommender_job.errors import NothingToTrainOn
-from recommender_job.ranking.list_metrics import list_metrics
-from recommender_job.ranking.stages import Progress, evaluated
-from recommender_job.ranking.training import fit
+from recommender_job.evaluating.list_figures import list_figures
+from recommender_job.evaluating.rating_figures import rating_figures
+from recommender_job.ranking.predictor import train_predictor
+from recommender_job.ranking.recipes import find_recipe
+from recommender_job.ranking.relevance import train_relevance
+from recommender_job.ranking.stages import Progress
+from recommender_job.ranking.training import Trainers
 from recommender_job.ratings.columns import Columns
 from recommender_job.ratings.reader import read_batches
-from recommender_job.scoring.lists import top_lists
-from recommender_job.tables import EXPERIENCE, PREDICTED, RANK, RATING, USER
-
-K = 10
+from recommender_job.tables import EXPERIENCE, PREDICTED, RANK, RATED_AT, RATING, USER
 
 
 @dataclass(frozen=True)
@@ -62,21 +63,39 @@ def backtest(config: Config, train: Path, test: Path, columns: Columns, progress
     )
     order = ["rated_at", "line"] if "rated_at" in training else ["line"]
     training = training.sort_values(order).drop_duplicates([USER, EXPERIENCE], keep="last", ignore_index=True)
-    model, fitted = fit(training, config.model, seed=config.seed, progress=progress)
-    figures, predicted = evaluated(model, training, pairs, config)
-
-    scale = (config.rating_min, config.rating_max)
-    asked = np.unique(pairs[USER])
-    catalogue = np.unique(training[EXPERIENCE])
-    lists = top_lists(
-        model, asked, catalogue, training, n=max(K, config.top_n), scale=scale, block_pairs=config.block_pairs
-    )
-    liked = pairs.loc[pairs[RATING] >= config.relevant_rating, [USER, EXPERIENCE]].drop_duplicates()
-    figures |= list_metrics(lists, liked, k=K, catalogue=len(catalogue))
-    figures |= {"train_pairs": len(training), "rejected": refused + refused_pairs, "epochs": fitted["epochs"]}
+    if RATED_AT not in training:  # then the order of the lines is the order of events
+        seconds = pd.to_timedelta(training["line"], unit="s")
+        training = training.assign(**{RATED_AT: (pd.Timestamp(0, tz="UTC") + seconds).astype("datetime64[us, UTC]")})
+    figures, predicted, lists = train_and_evaluate(training, pairs, config, progress)
+    figures |= {"rejected": refused + refused_pairs}
     return Backtest(
         figures, _original_pairs(predicted), _original_lists(lists[lists[RANK] <= config.top_n], users, training)
     )
+
+
+def train_and_evaluate(
+    training: pd.DataFrame, pairs: pd.DataFrame, config: Config, progress: Progress = lambda epoch, epochs: None
+) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
+    """Finds a recipe on the training part, trains it, and evaluates it on unseen pairs.
+
+    Args:
+        training: `user_id`, `experience_id`, `rating`, `rated_at`; each pair once, in the order of events.
+        pairs: `user_id`, `experience_id`, `rating`.
+        config: Settings. `holdout` says how `pairs` was cut off, so that settings are compared on parts cut alike.
+        progress: Called after each epoch of the final training.
+
+    Returns:
+        Figures; the pairs with predictions; lists of the users of the pairs.
+    """
+    trainers = Trainers(training)
+    recipe, selection = find_recipe(training, config, trainers)
+    predictor, _, fitted = train_predictor(training, recipe, progress, trainers)
+    relevance = train_relevance(training, recipe.relevance, seed=config.seed)
+    figures, predicted = rating_figures(predictor, training, pairs, config)
+    list_found, lists = list_figures(predictor, relevance, training, pairs, config)
+    figures |= {name: list_found["model"][name] for name in ("ndcg@10", "recall@10", "coverage")}
+    figures |= {"lists": list_found, "selection": selection}
+    return figures | {"train_pairs": len(training), "epochs": fitted["epochs"]}, predicted, lists
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -23,80 +23,18 @@ from pydantic_settings import (
 
 from recommender_job.environment import ENV_PREFIX, StrictEnvironment, known_keys, suggest
 from recommender_job.errors import ConfigurationError
+from recommender_job.settings import (
+    PRESETS,
+    EvaluationConfig,
+    GateConfig,
+    Holdout,
+    ModelConfig,
+    RelevanceConfig,
+    SelectionConfig,
+)
 
-Holdout = Literal["last", "time", "random"]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ModelConfig(_Section):
-    """The ranking model and how it is trained."""
-
-    embedding_dimension: int = Field(32, ge=1, le=1024, description="Length of each user and experience vector.")
-    embedding_init: float = Field(0.05, ge=0, description="Vectors start uniform in ± this.")
-    hidden_layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (256, 64), description="Widths of the dense relu layers."
-    )
-    bias_terms: bool = Field(True, description="One bias for each user and each experience.")
-    dot_product: bool = Field(True, description="Add dot(user, experience).")
-    output_bias_at_mean: bool = Field(True, description="Start the output bias at the mean rating, not at 0.")
-    unseen: Literal["zero", "random"] = Field(
-        "zero", description="Row of an id not seen in training: zeros, or the random row it started with."
-    )
-    l2_embedding: float = Field(0.1, ge=0, description="L2 penalty of the vectors of each rating.")
-    l2_bias: float = Field(0.2, ge=0, description="L2 penalty of the biases of each rating.")
-    l2_dense: float = Field(0.1, ge=0, description="L2 penalty of the dense layers' weights.")
-    optimizer: Literal["adam", "adagrad"] = Field("adam", description="Optimizer.")
-    learning_rate: float = Field(0.005, gt=0, description="Step size of the optimizer.")
-    batch_size: int = Field(256, ge=1, description="Ratings in a training step.")
-    epochs: int = Field(80, ge=1, description="Passes over the ratings; the most, when stopping early.")
-
-    @field_validator("hidden_layers", mode="before")
-    @classmethod
-    def _split_list(cls, value: Any) -> Any:
-        """`256,64` as it is written in the environment and on the command line."""
-        if isinstance(value, str):
-            return tuple(part for part in value.strip("[]() ").split(",") if part.strip())
-        return value
-
-    validation_share: float = Field(
-        0.0, ge=0, lt=1, description="Share of the training pairs kept aside to stop early; 0: always all epochs."
-    )
-    patience: int = Field(5, ge=1, description="Epochs without improvement on the validation part before stopping.")
-
-
-#: The settings of the original job, exactly: concatenated embeddings into dense layers and nothing else.
-PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "seed": {
-        "embedding_dimension": 32,
-        "embedding_init": 0.05,
-        "hidden_layers": (256, 64),
-        "bias_terms": False,
-        "dot_product": False,
-        "output_bias_at_mean": False,
-        "unseen": "random",
-        "l2_embedding": 0.0,
-        "l2_bias": 0.0,
-        "l2_dense": 0.0,
-        "optimizer": "adagrad",
-        "learning_rate": 0.1,
-        "batch_size": 8192,
-        "epochs": 1000,
-        "validation_share": 0.0,
-    },
-}
-
-
-class GateConfig(_Section):
-    """What tonight's model must reach before the website sees its lists."""
-
-    max_rmse: float = Field(1.0, gt=0, description="Highest RMSE on the holdout that passes, in rating points.")
-    bias_shrinkage: float = Field(
-        2.0, ge=0, description="Ratings' worth of pull to the mean in the naive predictors; 0: plain means."
-    )
+#: The most comparisons that the gate makes in a night; they share its significance.
+COMPARISONS = 4
 
 
 class Config(BaseSettings):
@@ -132,8 +70,22 @@ class Config(BaseSettings):
     seed: int = Field(42, ge=0, lt=2**31, description="Seed of everything random.")
     preset: Literal["default", "seed"] = Field("default", description="Model settings to start from.")
     model: ModelConfig = Field(default_factory=ModelConfig, description="The ranking model.")
+    selection: SelectionConfig = Field(default_factory=SelectionConfig, description="The choice of the model.")
+    relevance: RelevanceConfig = Field(default_factory=RelevanceConfig, description="What may stand in a list.")
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="The figures of a night.")
     gate: GateConfig = Field(default_factory=GateConfig, description="The gate.")
 
+    candidates_per_user: int | Literal["all"] | None = Field(
+        None,
+        description="Experiences that relevance picks for a user, of which the list is made; default `top_n`; `all`:"
+        " every experience, the list is then made by predicted rating alone.",
+    )
+    order_by: Literal["predicted_rating", "relevance"] = Field(
+        "predicted_rating", description="What orders the list from left to right."
+    )
+    keep_all_predictions: bool = Field(
+        False, description="Write the predicted rating of every user and eligible experience to the run folder."
+    )
     top_n: int = Field(10, ge=1, le=1000, description="Experiences in a user's list.")
     shards: int = Field(2, ge=1, le=1024, description="Parts in which the users are scored, one task each.")
     block_pairs: int = Field(
@@ -168,10 +120,23 @@ class Config(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _scale_has_width(self) -> Config:
+    def _fits_together(self) -> Config:
         if self.rating_min >= self.rating_max:
             raise ValueError("rating_min must lie below rating_max")
+        if isinstance(self.candidates_per_user, int) and self.candidates_per_user < self.top_n:
+            raise ValueError("candidates_per_user must not lie below top_n")
+        if self.gate.significance / COMPARISONS * (self.evaluation.resamples + 1) <= 1:
+            raise ValueError(
+                "gate.significance is too low for so few evaluation.resamples: nothing could be significant"
+            )
         return self
+
+    @property
+    def chooses_model(self) -> bool:
+        """Whether the model is chosen among the candidates, rather than configured."""
+        if self.selection.mode == "auto":
+            return "model" not in self.model_fields_set  # a preset sets it too
+        return self.selection.mode == "always"
 
     @classmethod
     def settings_customise_sources(

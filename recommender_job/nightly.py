@@ -24,6 +24,7 @@ Summary = dict[str, Any]
 Stage = Callable[..., Summary]
 
 CHALLENGER = "train/challenger"
+CHAMPION = "train/champion"
 FINAL = "refit/model"
 SAVED_MODEL = "refit/saved_model"
 VERDICT = "gate/verdict.json"
@@ -81,26 +82,27 @@ def clean(config: Config, run: Run, folder: RunFolder) -> Summary:
 
 @_stage("train")
 def train(config: Config, run: Run, folder: RunFolder, **hooks: Any) -> Summary:
-    """Holds some pairs out and trains the challenger on the others."""
+    """Holds some pairs out, chooses and trains the challenger on the others, and trains the champion again."""
+    from recommender_job.publishing.publications import live_recipe
     from recommender_job.ranking.stages import train as work
 
     folder.summary("clean")
-    return work(config, folder, CHALLENGER, **hooks)
+    return work(config, folder, CHALLENGER, CHAMPION, live_recipe(Database.of(config)), **hooks)
 
 
 @_stage("evaluate")
 def evaluate(config: Config, run: Run, folder: RunFolder) -> Summary:
-    """Predicts the held-out pairs with the challenger and with the naive baselines."""
-    from recommender_job.ranking.stages import evaluate as work
+    """Predicts the held-out pairs with the challenger, the champion and the naive baselines, and makes their lists."""
+    from recommender_job.evaluating.stage import evaluate as work
 
     folder.summary("train")
-    return work(config, folder, CHALLENGER)
+    return work(config, folder, CHALLENGER, CHAMPION)
 
 
 @_stage("gate")
 def gate(config: Config, run: Run, folder: RunFolder) -> Summary:
     """Lets the challenger pass, or stops the night with `GateBlocked`."""
-    from recommender_job.ranking.gate import raise_if_blocked, verdict
+    from recommender_job.evaluating.gate import raise_if_blocked, verdict
 
     figures = verdict(folder.summary("evaluate"), config.gate)
     folder.write_json(VERDICT, figures)  # also when it blocks: the report shows it
@@ -110,11 +112,11 @@ def gate(config: Config, run: Run, folder: RunFolder) -> Summary:
 
 @_stage("refit")
 def refit(config: Config, run: Run, folder: RunFolder, **hooks: Any) -> Summary:
-    """Trains the final model, with the challenger's settings, on all ratings."""
+    """Trains the final model, by the challenger's recipe, on all ratings."""
     from recommender_job.ranking.stages import refit as work
 
     folder.summary("gate")
-    return work(config, folder, FINAL, SAVED_MODEL, **hooks)
+    return work(config, folder, CHALLENGER, FINAL, SAVED_MODEL, **hooks)
 
 
 @_stage("plan_shards")
@@ -129,19 +131,22 @@ def plan_shards(config: Config, run: Run, folder: RunFolder) -> Summary:
 @_stage(stage_of)
 def score(config: Config, run: Run, folder: RunFolder, shard: int) -> Summary:
     """Predicts every user-experience pair of one shard and keeps each user's best."""
-    from recommender_job.ranking.trained import TrainedModel
+    from recommender_job.ranking.predictor import Predictor
+    from recommender_job.ranking.relevance import RelevanceModel
     from recommender_job.scoring.score import score as work
 
     folder.summary("plan_shards")
-    return work(config, folder, shard, TrainedModel.load(folder, FINAL))
+    return work(config, folder, shard, Predictor.load(folder, FINAL), RelevanceModel.load(folder, FINAL))
 
 
 @_stage("publish")
 def publish(config: Config, run: Run, folder: RunFolder) -> Summary:
     """Loads the lists into a new publication, checks them and switches the website to it."""
     from recommender_job.publishing.publish import publish as work
+    from recommender_job.ranking.stages import load_recipe
 
-    return work(config, run, folder, Database.of(config))
+    folder.summary("refit")
+    return work(config, run, folder, Database.of(config), load_recipe(folder, FINAL))
 
 
 def run_night(

@@ -48,6 +48,11 @@ SOURCE_EXPERIENCES = arrow.schema(
 )
 SOURCE_USERS = arrow.schema([_column(USER, arrow.int64()), _column("is_active", arrow.bool_())])
 
+#: The predicted rating of every scored pair, clipped to the scale.
+ALL_PREDICTIONS = arrow.schema(
+    [_column(USER, arrow.int64()), _column(EXPERIENCE, arrow.int64()), _column(PREDICTED, arrow.float32())]
+)
+
 _RATED_AT = pa.Column("datetime64[us, UTC]")
 
 #: Clean ratings: one row for each (user, experience), in the order of events: by rated_at, then by when it was written.

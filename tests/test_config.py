@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from recommender_job.config import PRESETS, Config, load_config
+from recommender_job.config import Config, load_config
+from recommender_job.settings import (
+    PRESETS,
+    Candidate,
+    EvaluationConfig,
+    GateConfig,
+    ModelConfig,
+    RelevanceConfig,
+    SelectionConfig,
+)
 
 SECRET = "postgresql://job:sesame@db.example/ratings"
 
@@ -104,6 +113,7 @@ def test_the_password_is_not_shown() -> None:
 
 
 def test_every_setting_says_what_it_is() -> None:
-    for section in (Config, type(load_config().model), type(load_config().gate)):
+    sections = (Config, ModelConfig, Candidate, SelectionConfig, RelevanceConfig, EvaluationConfig, GateConfig)
+    for section in sections:
         for name, field in section.model_fields.items():
             assert field.description, name

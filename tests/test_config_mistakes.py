@@ -35,6 +35,13 @@ def test_what_is_no_assignment_is_told(text: str) -> None:
         ("max_rmse", "gate.max_rmse"),
         ("topn", "top_n"),
         ("model.epoch", "model.epochs"),
+        ("order", "order_by"),
+        ("candidate_per_user", "candidates_per_user"),
+        ("keep_predictions", "keep_all_predictions"),
+        ("selection.modes", "selection.mode"),
+        ("relevance.ease_l", "relevance.ease_l2"),
+        ("evaluation.resample", "evaluation.resamples"),
+        ("resamples", "evaluation.resamples"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_name(key: str, nearest: str) -> None:
@@ -84,6 +91,20 @@ def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch, name: s
         ("holdout", "first"),
         ("preset", "sed"),
         ("keep_publications", 0),
+        ("order_by", "rating"),
+        ("keep_all_predictions", "perhaps"),
+        ("model.biases", "none"),
+        ("model.seeds", 0),
+        ("selection.mode", "sometimes"),
+        ("selection.folds", 0),
+        ("selection.budget_seconds", 0),
+        ("relevance.method", "svd"),
+        ("relevance.ease_up_to", 0),
+        ("evaluation.resamples", 50),
+        ("evaluation.level", 1),
+        ("gate.significance", 0.5),
+        ("gate.max_exposure", 0),
+        ("selection.candidates.own.model.epochs", 0),
     ],
 )
 def test_a_value_out_of_bounds_is_told_with_its_key(key: str, value: Any) -> None:
@@ -94,7 +115,18 @@ def test_a_value_out_of_bounds_is_told_with_its_key(key: str, value: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("model.hidden_layers", "16,0"), ("rating_min", "nan"), ("timezone", "Mars/Base")]
+    ("key", "value"),
+    [
+        ("model.hidden_layers", "16,0"),
+        ("rating_min", "nan"),
+        ("timezone", "Mars/Base"),
+        ("candidates_per_user", "some"),
+        ("candidates_per_user", "2.5"),
+        ("relevance.ease_l2", ""),
+        ("relevance.ease_l2", "20,-1"),
+        ("relevance.activity_power", "0,1.5"),
+        ("selection.candidates", "dense"),
+    ],
 )
 def test_a_value_that_no_night_can_work_with_is_refused(key: str, value: str) -> None:
     assert key in refused({key: value}).cause
@@ -102,6 +134,33 @@ def test_a_value_that_no_night_can_work_with_is_refused(key: str, value: str) ->
 
 def test_the_scale_has_a_width() -> None:
     assert "rating_min must lie below rating_max" in refused({"rating_min": 5, "rating_max": 5}).cause
+
+
+@pytest.mark.parametrize("candidates", [0, 9])
+def test_relevance_may_not_pick_fewer_than_a_list_holds(candidates: int) -> None:
+    assert "candidates_per_user must not lie below top_n" in refused({"candidates_per_user": candidates}).cause
+    assert load_config({"candidates_per_user": 9, "top_n": 9}).candidates_per_user == 9
+
+
+def test_a_model_without_any_term_is_refused() -> None:
+    terms = ["dense", "bias_terms", "dot_product"]
+    error = refused({f"model.{term}": False for term in terms})
+    assert "Setting `model`: " in error.cause
+    assert "one of dense, bias_terms and dot_product must be on" in error.cause
+    for kept in terms:
+        model = load_config({f"model.{term}": term == kept for term in terms}).model
+        assert [getattr(model, term) for term in terms] == [term == kept for term in terms]
+
+
+def test_a_candidate_is_held_to_the_same_rules() -> None:
+    toml("[selection.candidates.own.model]\ndense = false\nbias_terms = false\ndot_product = false\n")
+    assert "Setting `selection.candidates.own.model`: " in refused().cause
+    toml("[selection.candidates.own.model]\nepoch = 3\n")
+    assert refused().cause == "Unknown setting `selection.candidates.own.model.epoch`."
+    toml("[selection.candidates.own]\nfrom_pairs = 3\n")
+    assert "Setting `selection.candidates.own.model`: Field required" in refused().cause
+    toml("[selection]\ncandidates = {}\n")
+    assert "Setting `selection.candidates`: " in refused().cause
 
 
 @pytest.mark.parametrize("text", ["top_n = = 3", "top_n", "[gate"])

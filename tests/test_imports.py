@@ -11,7 +11,12 @@ import pytest
 import recommender_job
 
 #: The doors to TensorFlow, imported inside functions only.
-DOORS = ("recommender_job.ranking.tensorflow", "recommender_job.ranking.model", "recommender_job.scoring.blocks")
+DOORS = (
+    "recommender_job.ranking.tensorflow",
+    "recommender_job.ranking.model",
+    "recommender_job.ranking.serving",
+    "recommender_job.scoring.blocks",
+)
 
 
 def loaded(*modules: str) -> set[str]:
@@ -27,6 +32,7 @@ def loaded(*modules: str) -> set[str]:
     [
         ("recommender_job.errors",),
         ("recommender_job.runs",),
+        ("recommender_job.settings",),
         ("recommender_job.config",),
         ("recommender_job.console",),
         ("recommender_job.cli",),
@@ -42,12 +48,19 @@ def test_the_light_modules_load_no_heavy_ones(modules: tuple[str, ...]) -> None:
         "pyarrow",
         "sqlalchemy",
         "psycopg2",
+        "scipy",
+        "implicit",
+        "pandera",
     }
     assert not loaded(*modules) & heavy
 
 
 def test_the_night_loads_tensorflow_only_when_it_trains() -> None:
     assert not loaded("recommender_job.nightly") & {"tensorflow", "tf_keras", "tensorflow_recommenders"}
+
+
+def test_a_large_catalogues_library_is_loaded_only_where_it_is_used() -> None:
+    assert "implicit" not in loaded("recommender_job.evaluating.stage", "recommender_job.backtest")
 
 
 def test_no_module_but_the_doors_loads_tensorflow() -> None:
@@ -58,9 +71,10 @@ def test_no_module_but_the_doors_loads_tensorflow() -> None:
     assert not loaded(*others) & {"tensorflow", "tf_keras", "tensorflow_recommenders", "airflow"}
 
 
-def test_a_door_loads_it() -> None:
-    """Or else the tests above could not fail."""
-    assert "tensorflow" in loaded(DOORS[0])
+@pytest.mark.parametrize("door", DOORS)
+def test_every_door_loads_it(door: str) -> None:
+    """Or else the tests above could not fail, or it is no door."""
+    assert "tensorflow" in loaded(door)
 
 
 def test_importing_reads_no_settings() -> None:

@@ -46,6 +46,16 @@ def publications(database: Database) -> list[dict[str, Any]]:
         return transaction.rows(_LIST)
 
 
+def live_recipe(database: Database) -> str | None:
+    """The recipe of the active publication, as JSON; None where nothing is active or it has none on record."""
+    with database.transaction() as transaction:
+        row = transaction.row(
+            "select p.recipe from recommender.active_publication as a"
+            " join recommender.publication as p using (publication_id)"
+        )
+    return row["recipe"] if row else None
+
+
 def lists_of(database: Database, user_id: int, n: int | None = None) -> dict[str, Any]:
     """What the website shows a user, read as the website reads it.
 

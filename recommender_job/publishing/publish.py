@@ -18,6 +18,7 @@ from recommender_job.errors import OutputRefused, PublicationBusy, RunTooOld
 from recommender_job.publishing.checks import check_lists
 from recommender_job.publishing.popular import popular
 from recommender_job.publishing.publications import lock, prune, switch
+from recommender_job.ranking.recipe import Recipe
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.runs import Run, stage_of
 from recommender_job.scoring.plan import PLANNED_EXPERIENCES, users_of_shard
@@ -30,10 +31,17 @@ from recommender_job.tables import EXPERIENCE, LISTS, NAME, USER, checked
 _COLUMNS = ["user_id", "rank", "experience_id", "predicted_rating", "experience_name", "source"]
 
 
-def publish(config: Config, run: Run, folder: RunFolder, database: Database) -> dict[str, Any]:
+def publish(config: Config, run: Run, folder: RunFolder, database: Database, recipe: Recipe) -> dict[str, Any]:
     """Makes the run's lists what the website reads; with `dry_run`, everything but the switch.
 
     Running it again makes a new publication of the same run, switches to it, and drops the one before.
+
+    Args:
+        config: Settings.
+        run: The night.
+        folder: The run folder.
+        database: Where to publish.
+        recipe: What the model was trained by, to be kept with the publication.
 
     Returns:
         `publication_id`, `published`, `users`, `rows`, `default_rows`, and `pruned`, the dropped publications.
@@ -61,11 +69,12 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database) -> 
         prior=config.popularity_prior,
         scale=(config.rating_min, config.rating_max),
     )
+    model = {"model_version": model_version, "recipe": recipe.model_dump_json()}
     counts = {"users": sum(s["users"] for s in scored), "rows": sum(s["rows"] for s in scored)}
     with database.transaction() as transaction:
         lock(transaction)
         refuse_to_go_back(config, run, transaction)
-        publication_id = _enter(config, run, transaction, counts, model_version, folder.summary("evaluate")["rmse"])
+        publication_id = _enter(config, run, transaction, counts, model, folder.summary("evaluate")["rmse"])
         table = partitions.create(transaction, publication_id)
         for shard, summary in zip(shards, scored, strict=True):
             lists = checked(folder.read_frame(lists_file(shard)), LISTS)
@@ -105,19 +114,19 @@ def refuse_to_go_back(config: Config, run: Run, transaction: Transaction) -> Non
 
 
 def _enter(
-    config: Config, run: Run, transaction: Transaction, counts: dict[str, int], model_version: str, rmse: float
+    config: Config, run: Run, transaction: Transaction, counts: dict[str, int], model: dict[str, str], rmse: float
 ) -> int:
     row = transaction.rows(
         "insert into recommender.publication"
-        " (run_id, model_version, data_through, fresh_hours, users, rows, top_n, rmse)"
-        " values (:run_id, :model_version, :data_through, :fresh_hours, :users, :rows, :top_n, :rmse)"
+        " (run_id, model_version, recipe, data_through, fresh_hours, users, rows, top_n, rmse)"
+        " values (:run_id, :model_version, :recipe, :data_through, :fresh_hours, :users, :rows, :top_n, :rmse)"
         " returning publication_id",
         run_id=run.run_id,
-        model_version=model_version,
         data_through=run.cutoff,
         fresh_hours=config.fresh_hours,
         top_n=config.top_n,
         rmse=rmse,
+        **model,
         **counts,
     )[0]
     return int(row["publication_id"])

@@ -10,39 +10,45 @@ from __future__ import annotations
 
 from typing import Any
 
-from recommender_job.config import ModelConfig
-from recommender_job.ranking.ids import UNSEEN, IdMap
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender_job.ranking.ids import UNSEEN
 from recommender_job.ranking.tensorflow import keras, tf, tfrs
 from recommender_job.ranking.trained import TrainedModel
+from recommender_job.settings import ModelConfig
 
 
 class RankingModel(tfrs.Model):  # type: ignore[misc]  # the library ships no types
-    """Predicts ratings of (user, experience) index pairs.
+    """Predicts ratings of (user, experience) index pairs. Its weights are zero until `start` or `assign`.
 
     Args:
         users: Number of known users; the table has one more row, for unseen ones.
         experiences: Number of known experiences, likewise.
-        mean_rating: Mean rating of the training pairs, where the output bias starts.
         settings: Which terms there are, their sizes and their regularisation.
     """
 
-    def __init__(self, users: int, experiences: int, mean_rating: float, settings: ModelConfig) -> None:
+    def __init__(self, users: int, experiences: int, settings: ModelConfig) -> None:
         super().__init__()
         self.settings = settings
-        self.user_embedding = self._embedding(users + 1)
-        self.experience_embedding = self._embedding(experiences + 1)
+        # Variables, so that a model of the same shape can be trained with other penalties without a new graph.
+        self.penalties = {
+            name: tf.Variable(0.0, trainable=False, name=f"l2_{name}") for name in ("embedding", "bias", "dense")
+        }
+        width = settings.embedding_dimension
+        self.user_embedding = keras.layers.Embedding(users + 1, width, "zeros", name="user_embedding")
+        self.experience_embedding = keras.layers.Embedding(experiences + 1, width, "zeros", name="experience_embedding")
         if settings.bias_terms:
-            self.user_bias = keras.layers.Embedding(users + 1, 1, "zeros")
-            self.experience_bias = keras.layers.Embedding(experiences + 1, 1, "zeros")
-        self.hidden = [
-            keras.layers.Dense(width, activation="relu", kernel_regularizer=keras.regularizers.L2(settings.l2_dense))
-            for width in settings.hidden_layers
+            self.user_bias = keras.layers.Embedding(users + 1, 1, "zeros", name="user_bias")
+            self.experience_bias = keras.layers.Embedding(experiences + 1, 1, "zeros", name="experience_bias")
+        self.dense = [
+            *(keras.layers.Dense(units, "relu", name=f"hidden_{i}") for i, units in enumerate(settings.hidden_layers)),
+            keras.layers.Dense(1, use_bias=False, name="output"),
         ]
-        bias = keras.initializers.Constant(mean_rating if settings.output_bias_at_mean else 0.0)
-        self.output_layer = keras.layers.Dense(
-            1, bias_initializer=bias, kernel_regularizer=keras.regularizers.L2(settings.l2_dense)
-        )
+        self.output_bias = tf.Variable([0.0], name="output_bias")
         self.task = tfrs.tasks.Ranking(loss=keras.losses.MeanSquaredError())
+        self({"user": tf.zeros([1], tf.int32), "experience": tf.zeros([1], tf.int32)})  # creates the variables
+        self._set_penalties(settings)
 
     def call(self, features: dict[str, Any], training: bool = False) -> Any:
         """Predicts one rating for each pair.
@@ -57,7 +63,7 @@ class RankingModel(tfrs.Model):  # type: ignore[misc]  # the library ships no ty
         return self._predict(self._look_up(features))
 
     def compute_loss(self, inputs: dict[str, Any], training: bool = False) -> Any:
-        """Mean squared error of a batch, plus the L2 penalty of the rows the batch touches.
+        """Mean squared error of a batch, plus the L2 penalties of the rows it touches and of the dense layers.
 
         Args:
             inputs: `user`, `experience` as in `call`, and `rating`, float32 of shape [n].
@@ -69,34 +75,59 @@ class RankingModel(tfrs.Model):  # type: ignore[misc]  # the library ships no ty
         rows = self._look_up(inputs)
         error = self.task(labels=inputs["rating"], predictions=self._predict(rows), compute_metrics=False)
         # The penalty is per rating: a user with many ratings is pulled to zero as often as its errors pull away.
-        penalties = {
-            "user": self.settings.l2_embedding,
-            "experience": self.settings.l2_embedding,
-            "user_bias": self.settings.l2_bias,
-            "experience_bias": self.settings.l2_bias,
-        }
         for name, vectors in rows.items():
-            if penalties[name]:
-                error += penalties[name] * tf.reduce_mean(tf.reduce_sum(tf.square(vectors), axis=1))
+            penalty = self.penalties["bias" if name.endswith("bias") else "embedding"]
+            error += penalty * tf.reduce_mean(tf.reduce_sum(tf.square(vectors), axis=1))
+        if self.settings.dense:
+            error += self.penalties["dense"] * tf.add_n([tf.reduce_sum(tf.square(d.kernel)) for d in self.dense])
         return error
 
     def named_variables(self) -> dict[str, Any]:
-        """Every variable under the name it is saved by; the model must have been called once."""
-        tables = {"user_embedding": self.user_embedding, "experience_embedding": self.experience_embedding}
+        """Every trained variable under the name it is saved by."""
+        found = {"user_embedding": self.user_embedding.embeddings}
+        found |= {"experience_embedding": self.experience_embedding.embeddings}
         if self.settings.bias_terms:
-            tables |= {"user_bias": self.user_bias, "experience_bias": self.experience_bias}
-        found = {name: layer.embeddings for name, layer in tables.items()}
-        for name, layer in [
-            *((f"hidden_{i}", layer) for i, layer in enumerate(self.hidden)),
-            ("output", self.output_layer),
-        ]:
-            found |= {f"{name}_kernel": layer.kernel, f"{name}_bias": layer.bias}
-        return found
+            found |= {"user_bias": self.user_bias.embeddings, "experience_bias": self.experience_bias.embeddings}
+        if self.settings.dense:
+            found |= {f"{layer.name}_kernel": layer.kernel for layer in self.dense}
+            found |= {f"{layer.name}_bias": layer.bias for layer in self.dense if layer.use_bias}
+        return found | {"output_bias": self.output_bias}
 
-    def _embedding(self, rows: int) -> Any:
-        # One initializer for each table: a shared one would start both tables with the same numbers.
-        start = keras.initializers.RandomUniform(-self.settings.embedding_init, self.settings.embedding_init)
-        return keras.layers.Embedding(rows, self.settings.embedding_dimension, start)
+    def start(self, settings: ModelConfig, mean_rating: float, seed: int) -> None:
+        """Sets the weights to where training starts, and the penalties to those of `settings`.
+
+        Args:
+            settings: Of the same shape as the model's own.
+            mean_rating: Mean rating of the training pairs, where the output bias starts.
+            seed: Seed of the vectors and of the dense layers' weights.
+        """
+        random = np.random.default_rng(seed)
+        for name, variable in self.named_variables().items():
+            shape = variable.shape.as_list()
+            if name.endswith("embedding"):
+                bound = settings.embedding_init
+            elif name.endswith("kernel"):
+                bound = np.sqrt(6 / sum(shape))  # Glorot and Bengio's uniform start, which Keras defaults to
+            else:
+                bound = 0.0
+            variable.assign(random.uniform(-bound, bound, shape).astype(np.float32))
+        if settings.output_bias_at_mean:
+            self.output_bias.assign([mean_rating])
+        self._set_penalties(settings)
+
+    def assign_biases(self, user: NDArray[np.float32], experience: NDArray[np.float32]) -> None:
+        """Sets the bias tables, each of shape [rows, 1]."""
+        self.user_bias.embeddings.assign(user)
+        self.experience_bias.embeddings.assign(experience)
+
+    def assign(self, weights: dict[str, NDArray[Any]]) -> None:
+        """Sets the weights to saved ones, by their names."""
+        for name, variable in self.named_variables().items():
+            variable.assign(weights[name])
+
+    def _set_penalties(self, settings: ModelConfig) -> None:
+        for name, penalty in self.penalties.items():
+            penalty.assign(getattr(settings, f"l2_{name}"))
 
     def _look_up(self, features: dict[str, Any]) -> dict[str, Any]:
         users, experiences = features["user"], features["experience"]
@@ -111,10 +142,12 @@ class RankingModel(tfrs.Model):  # type: ignore[misc]  # the library ships no ty
         return rows
 
     def _predict(self, rows: dict[str, Any]) -> Any:
-        hidden = tf.concat([rows["user"], rows["experience"]], axis=1)
-        for layer in self.hidden:
-            hidden = layer(hidden)
-        rating = self.output_layer(hidden)
+        rating = tf.fill([tf.shape(rows["user"])[0], 1], self.output_bias[0])
+        if self.settings.dense:
+            hidden = tf.concat([rows["user"], rows["experience"]], axis=1)
+            for layer in self.dense:
+                hidden = layer(hidden)
+            rating += hidden
         if self.settings.bias_terms:
             rating += rows["user_bias"] + rows["experience_bias"]
         if self.settings.dot_product:
@@ -124,36 +157,6 @@ class RankingModel(tfrs.Model):  # type: ignore[misc]  # the library ships no ty
 
 def rebuild(trained: TrainedModel) -> RankingModel:
     """The Keras model of saved weights."""
-    model = RankingModel(len(trained.users), len(trained.experiences), 0.0, trained.settings)
-    model({"user": tf.zeros([1], tf.int32), "experience": tf.zeros([1], tf.int32)})  # creates the variables
-    for name, variable in model.named_variables().items():
-        variable.assign(trained.weights[name])
+    model = RankingModel(len(trained.users), len(trained.experiences), trained.settings)
+    model.assign(trained.weights)
     return model
-
-
-def export_saved_model(trained: TrainedModel, path: str, scale: tuple[float, float]) -> None:
-    """Writes a SavedModel that TensorFlow Serving loads: ids in, predicted ratings within the scale out.
-
-    Args:
-        trained: The model.
-        path: A local folder.
-        scale: Lowest and highest rating.
-    """
-    served = tf.Module()
-    served.model = rebuild(trained)
-    served.users, served.experiences = _table(trained.users), _table(trained.experiences)
-    ids = tf.TensorSpec([None], tf.int64)
-
-    @tf.function(input_signature=[ids, ids])  # type: ignore[untyped-decorator]  # no types
-    def serve(user_id: Any, experience_id: Any) -> dict[str, Any]:
-        rating = served.model({"user": served.users[user_id], "experience": served.experiences[experience_id]})
-        return {"predicted_rating": tf.clip_by_value(rating, *scale)}
-
-    served.serve = serve
-    tf.saved_model.save(served, path, signatures={"serving_default": serve})
-
-
-def _table(ids: IdMap) -> Any:
-    keys = tf.constant(ids.ids, tf.int64)
-    rows = tf.range(1, len(ids) + 1, dtype=tf.int32)
-    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, rows), default_value=UNSEEN)

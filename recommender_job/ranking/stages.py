@@ -1,4 +1,4 @@
-"""The stages train, evaluate and refit: files in, files out, around the functions that do the work."""
+"""The stages train and refit: files in, files out, around the functions that do the work."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
+from pydantic import ValidationError
 
 from recommender_job.config import Config
-from recommender_job.ranking.baselines import baseline_predictions
-from recommender_job.ranking.metrics import ErrorFigures
-from recommender_job.ranking.trained import TrainedModel
-from recommender_job.ranking.training import fit
+from recommender_job.errors import ArtifactBroken, TrainingDiverged
+from recommender_job.ranking.predictor import Predictor, train_predictor
+from recommender_job.ranking.recipe import Recipe
+from recommender_job.ranking.recipes import find_recipe
+from recommender_job.ranking.relevance import RelevanceModel, train_relevance
+from recommender_job.ranking.training import Trainers
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.ratings.split import split
 from recommender_job.storage.artifacts import RunFolder
-from recommender_job.tables import EXPERIENCE, PREDICTED, RATING, RATINGS, USER, checked
+from recommender_job.tables import RATINGS, checked
 
 TRAIN = "train/train.parquet"
 HOLDOUT = "train/holdout.parquet"
-PREDICTIONS = "evaluate/predictions.parquet"
 
 Progress = Callable[[int, int], None]
 
@@ -31,90 +31,108 @@ def _silent(epoch: int, epochs: int) -> None:
     """Progress that nobody watches."""
 
 
-def train(config: Config, folder: RunFolder, name: str, progress: Progress = _silent) -> dict[str, Any]:
-    """Splits the clean ratings, trains the challenger on one part and saves it.
+def train(
+    config: Config,
+    folder: RunFolder,
+    challenger: str,
+    champion: str,
+    live: str | None = None,
+    progress: Progress = _silent,
+) -> dict[str, Any]:
+    """Splits the clean ratings, chooses a recipe and trains the challenger on one part; the champion again, too.
+
+    The published model has been trained on tonight's holdout; only what its recipe makes of tonight's training part can
+    be compared with the challenger.
+
+    Args:
+        config: Settings.
+        folder: The run folder.
+        challenger: Name to save the challenger under.
+        champion: Name to save the champion under.
+        live: Recipe of what is live, as JSON; None: nothing is.
+        progress: Called after each epoch of the challenger.
 
     Returns:
-        `pairs` trained on, `holdout` pairs, `epochs`, `loss`, `model_version`.
+        `pairs` trained on, `holdout` pairs, `epochs`, `loss` and `model_version` of the challenger; `selection`: how
+        its recipe was found; `champion`: `none`, `same` (the challenger has its recipe), `trained`, `unreadable` (its
+        recipe is of another version of this job), or `untrainable` (it diverges on tonight's ratings).
     """
     ratings = checked(folder.read_frame(CLEAN), RATINGS)
     training, holdout = split(ratings, config.holdout, share=config.holdout_share, seed=config.seed)
     folder.write_table(TRAIN, training)
     folder.write_table(HOLDOUT, holdout)
-    model, figures = fit(training, config.model, seed=config.seed, progress=progress)
-    model.save(folder, name)
-    return {**figures, "holdout": len(holdout), "model_version": model.version}
-
-
-def evaluate(config: Config, folder: RunFolder, name: str) -> dict[str, Any]:
-    """Predicts the holdout with the challenger and the baselines, and keeps every prediction.
-
-    Returns:
-        `rmse`, `mae`, `n`; `baselines` and `baselines_mae` by name; `slices`: the same three figures for pairs of known
-        and unknown users and experiences.
-    """
-    training = checked(folder.read_frame(TRAIN), RATINGS)
-    holdout = checked(folder.read_frame(HOLDOUT), RATINGS)
-    model = TrainedModel.load(folder, name)
-    figures, predictions = evaluated(model, training, holdout, config)
-    folder.write_table(PREDICTIONS, predictions)
-    return {**figures, "holdout": config.holdout}
-
-
-def evaluated(
-    model: TrainedModel, training: pd.DataFrame, pairs: pd.DataFrame, config: Config
-) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Figures and predictions of a model on pairs it has not seen.
-
-    Args:
-        model: Trained on `training`.
-        training: What the baselines are computed from.
-        pairs: `user_id`, `experience_id`, `rating`.
-        config: Scale and shrinkage.
-
-    Returns:
-        The figures of `evaluate`, and the pairs with `predicted_rating` and a column for each baseline.
-    """
-    scale = (config.rating_min, config.rating_max)
-    users, experiences = pairs[USER].to_numpy(), pairs[EXPERIENCE].to_numpy()
-    # clip keeps NaN, so a missing prediction still reaches ErrorFigures and is refused there.
-    predicted = np.clip(model.predict(users, experiences), *scale)
-    naive = baseline_predictions(training, pairs, shrinkage=config.gate.bias_shrinkage, scale=scale)
-    actual = pairs[RATING].to_numpy()
-    baselines = {name: ErrorFigures.of(values, actual) for name, values in naive.items()}
-    known_user = np.isin(users, model.users.ids)
-    known_experience = np.isin(experiences, model.experiences.ids)
-    slices = {
-        "known_users": known_user,
-        "unknown_users": ~known_user,
-        "known_experiences": known_experience,
-        "unknown_experiences": ~known_experience,
+    trainers = Trainers(training)
+    live_recipe = _readable(live)
+    recipe, selection = find_recipe(training, config, trainers, live_recipe)
+    predictor, recipe, figures = train_predictor(training, recipe, progress, trainers)
+    _save(folder, challenger, predictor, train_relevance(training, recipe.relevance, seed=config.seed), recipe)
+    state = "none" if live is None else "unreadable" if live_recipe is None else "trained"
+    if live_recipe == recipe:
+        state = "same"
+    elif live_recipe is not None:
+        try:
+            other, _, _ = train_predictor(training, live_recipe, trainers=trainers)
+        except TrainingDiverged:
+            state = "untrainable"
+        else:
+            relevance = train_relevance(training, live_recipe.relevance, seed=config.seed)
+            _save(folder, champion, other, relevance, live_recipe)
+    return {
+        **figures,
+        "holdout": len(holdout),
+        "model_version": predictor.version,
+        "selection": selection,
+        "champion": state,
     }
-    figures = {
-        **ErrorFigures.of(predicted, actual).as_dict(),
-        "baselines": {name: figure.rmse for name, figure in baselines.items()},
-        "baselines_mae": {name: figure.mae for name, figure in baselines.items()},
-        "slices": {name: ErrorFigures.of(predicted[part], actual[part]).as_dict() for name, part in slices.items()},
-    }
-    return figures, pairs.assign(**{PREDICTED: predicted.astype(np.float32)}, **naive)
 
 
 def refit(
-    config: Config, folder: RunFolder, name: str, saved_model: str, progress: Progress = _silent
+    config: Config, folder: RunFolder, challenger: str, name: str, saved_model: str, progress: Progress = _silent
 ) -> dict[str, Any]:
-    """Trains on all clean ratings, and saves the model as arrays and as a SavedModel.
+    """Trains the challenger's recipe on all clean ratings, and saves the model as arrays and as a SavedModel.
 
     Where the challenger stopped early, its number of epochs is used: there is no holdout left to stop by.
 
     Returns:
         `pairs`, `epochs`, `loss`, `model_version`.
     """
-    from recommender_job.ranking.model import export_saved_model
+    from recommender_job.ranking.serving import export_saved_model
 
-    settings = config.model.model_copy(update={"epochs": folder.summary("train")["epochs"], "validation_share": 0.0})
-    model, figures = fit(checked(folder.read_frame(CLEAN), RATINGS), settings, seed=config.seed, progress=progress)
-    model.save(folder, name)
+    folder.summary("train")
+    ratings = checked(folder.read_frame(CLEAN), RATINGS)
+    recipe = load_recipe(folder, challenger)
+    predictor, recipe, figures = train_predictor(ratings, recipe, progress)
+    _save(folder, name, predictor, train_relevance(ratings, recipe.relevance, seed=config.seed), recipe)
     with tempfile.TemporaryDirectory() as local:
-        export_saved_model(model, local, (config.rating_min, config.rating_max))
+        export_saved_model(predictor, local, (config.rating_min, config.rating_max))
         folder.write_folder(saved_model, Path(local))
-    return {**figures, "model_version": model.version}
+    return {**figures, "model_version": predictor.version}
+
+
+def load_recipe(folder: RunFolder, name: str) -> Recipe:
+    """The recipe that a model in the run folder was trained by.
+
+    Raises:
+        ArtifactBroken: The file is missing or damaged.
+    """
+    try:
+        return Recipe.model_validate(folder.read_json(f"{name}/recipe.json"))
+    except ValidationError as error:
+        raise ArtifactBroken(
+            f"{folder.url(name)}/recipe.json is damaged: {error.errors()[0]['msg']}.",
+            action="Clear the stage that writes it and those after it.",
+        ) from error
+
+
+def _readable(live: str | None) -> Recipe | None:
+    """The live recipe; None where there is none or where another version of this job wrote it."""
+    try:
+        return None if live is None else Recipe.model_validate_json(live)
+    except ValidationError:
+        return None
+
+
+def _save(folder: RunFolder, name: str, predictor: Predictor, relevance: RelevanceModel, recipe: Recipe) -> None:
+    predictor.save(folder, name)
+    relevance.save(folder, name)
+    folder.write_json(f"{name}/recipe.json", recipe.model_dump(mode="json"))

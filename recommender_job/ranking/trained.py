@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender_job.config import ModelConfig
 from recommender_job.errors import ArtifactBroken
 from recommender_job.ranking.ids import IdMap
+from recommender_job.settings import ModelConfig
 from recommender_job.storage.artifacts import RunFolder
 
 Arrays = dict[str, NDArray[Any]]

@@ -1,7 +1,7 @@
 """A made-up world of ratings, for whoever has no file at hand: the shape of real ones, none of their content.
 
 Many rows repeat a pair, most ratings are fives, 24 % of the users rated once, some names have a misspelt twin.
-Ratings follow tastes: whether a user likes an experience depends on both and on how well they fit.
+Tastes decide twice: people take what is popular and fits them, and how they rate it depends on how well it fits.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ SHARE_OF_REPEATS = 0.55
 RATING_SHARES = {1: 0.032, 2: 0.004, 3: 0.013, 4: 0.119, 5: 0.832}
 SHARE_OF_TWINS = 0.06
 TASTES = 4
+#: How much more often people take what fits them; 0: what is popular alone.
+CHOOSINESS = 3.0
 
 _THINGS = (
     "Bono mercado", "Bono restaurante", "Entrada cine", "Combo cine", "Curso virtual de cocina",
@@ -44,8 +46,9 @@ def sample_ratings(users: int, experiences: int, seed: int) -> pd.DataFrame:
     """
     random = np.random.default_rng(seed)
     names = _names(experiences, random)
-    pairs = _pairs(users, experiences, random)
-    pairs["rating"] = _ratings(pairs, users, experiences, random)
+    fit = random.normal(0, 0.5, (users, TASTES)) @ random.normal(0, 0.5, (TASTES, experiences))
+    pairs = _pairs(fit, random)
+    pairs["rating"] = _ratings(pairs, fit, random)
     start = pd.Timestamp("2021-01-04 07:00")
     pairs["minute"] = np.sort(random.integers(0, 850 * 24 * 60, len(pairs)))[random.permutation(len(pairs))]
     # Who rated once did so once: only the others repeat themselves.
@@ -76,24 +79,25 @@ def _names(count: int, random: Generator) -> list[str]:
     return [every[place] for place in random.permutation(len(every))[:count]]
 
 
-def _pairs(users: int, experiences: int, random: Generator) -> pd.DataFrame:
+def _pairs(fit: NDArray[np.float64], random: Generator) -> pd.DataFrame:
     """Distinct (user, experience) pairs; popular experiences in many, users with one up to dozens."""
-    popularity = 1.0 / np.arange(1, experiences + 1) ** 0.9
-    popularity /= popularity.sum()
+    users, experiences = map(int, fit.shape)
+    wanted = np.exp(CHOOSINESS * fit) / np.arange(1, experiences + 1) ** 0.9
+    wanted = wanted / wanted.sum(axis=1, keepdims=True)
     activity = 2 + random.geometric(0.6, users) - 1
     activity[random.permutation(users)[: round(users * SHARE_OF_SINGLE_RATERS)]] = 1
     activity = np.minimum(activity, experiences)
-    chosen = [random.choice(experiences, size, replace=False, p=popularity) for size in activity]
+    chosen = [
+        random.choice(experiences, size, replace=False, p=own) for size, own in zip(activity, wanted, strict=True)
+    ]
     return pd.DataFrame({"user": np.repeat(np.arange(1, users + 1), activity), "experience": np.concatenate(chosen)})
 
 
-def _ratings(pairs: pd.DataFrame, users: int, experiences: int, random: Generator) -> NDArray[np.int64]:
+def _ratings(pairs: pd.DataFrame, fit: NDArray[np.float64], random: Generator) -> NDArray[np.int64]:
     """Ratings with exactly the wanted shares, in the order of how much each pair is liked."""
     user, experience = pairs["user"].to_numpy() - 1, pairs["experience"].to_numpy()
-    generosity, quality = random.normal(0, 1.0, users), random.normal(0, 0.5, experiences)
-    likes, offers = random.normal(0, 0.5, (users, TASTES)), random.normal(0, 0.5, (experiences, TASTES))
-    fit = np.einsum("nt,nt->n", likes[user], offers[experience])
-    liking = generosity[user] + quality[experience] + fit + random.normal(0, 0.7, len(pairs))
+    generosity, quality = random.normal(0, 1.0, len(fit)), random.normal(0, 0.5, int(fit.shape[1]))
+    liking = generosity[user] + quality[experience] + fit[user, experience] + random.normal(0, 0.7, len(pairs))
     steps = np.cumsum(list(RATING_SHARES.values())) * len(pairs)
     place = np.argsort(np.argsort(liking, kind="stable"), kind="stable")
     return np.array(list(RATING_SHARES))[np.searchsorted(steps[:-1], place, side="right")]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from recommender_job.config import Holdout
 from recommender_job.errors import NothingToTrainOn
+from recommender_job.settings import Holdout
 from recommender_job.tables import RATED_AT, USER
 
 

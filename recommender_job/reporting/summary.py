@@ -23,18 +23,56 @@ def night_lines(result: dict[str, Any]) -> list[str]:
     return [
         f"Run {result['run_id']}, ratings before {result['cutoff']}: {live}",
         f"Gate {verdict}",
+        *selection_lines(result["metrics"]["selection"]),
         *figure_lines(result["metrics"]),
+        *list_lines(result["metrics"]["lists"]),
         *stage_lines(result["stages"]),
     ]
 
 
 def figure_lines(metrics: dict[str, Any]) -> list[str]:
     """RMSE and MAE of the model and of each baseline on the same pairs."""
-    rows = [("model", metrics["rmse"], metrics["mae"])]
+    label = "model, as the champion" if metrics.get("champion_is") == "same" else "model"
+    rows = [(label, metrics["rmse"], metrics["mae"])]
+    if metrics["champion"]:
+        rows.append(("champion", metrics["champion"]["rmse"], metrics["champion"]["mae"]))
     rows += [(name, rmse, metrics["baselines_mae"][name]) for name, rmse in metrics["baselines"].items()]
     holdout = f", holdout {metrics['holdout']}" if "holdout" in metrics else ""
     lines = [f"{'on ' + format(metrics['n'], ',') + ' unseen pairs' + holdout:<38}{'RMSE':>8}{'MAE':>8}"]
     return lines + [f"  {name:<36}{rmse:>8.4f}{mae:>8.4f}" for name, rmse, mae in rows]
+
+
+def selection_lines(selection: dict[str, Any]) -> list[str]:
+    """What the model is made of, and how that was found."""
+    lines = []
+    model, relevance = selection["model"], selection["relevance"]
+    if model:
+        parts = ", ".join(f"{name} {weight:.2f}" for name, weight in model["chosen"].items())
+        lines.append(
+            f"model chosen among {len(model['candidates'])} on {model['validation_pairs']:,} validation pairs in"
+            f" {model['seconds']:.1f} s: {parts}; {model['seeds']} seeds each"
+        )
+    else:
+        lines.append(f"model {selection['how']}")
+    if relevance:
+        settings = f"l2 {relevance['l2']:g}, popularity {relevance['popularity']:g}"
+        lines.append(f"relevance {relevance['method']}, {settings}; {relevance['tried']} settings compared")
+    return lines
+
+
+def list_lines(lists: dict[str, Any]) -> list[str]:
+    """Recall and NDCG of the lists, of popularity's and by chance; what else the lists are like."""
+    own = lists["model"]
+    if own["recall@10"] is None:
+        return [f"lists of {lists['users']:,} users; none of them liked a held-out experience"]
+    asked = f"lists of 10, {lists['users_who_liked']:,} users who liked something"
+    rows = [f"{asked:<38}{'recall':>8}{'NDCG':>8}"]
+    for label, name in (("model", "model"), ("popularity", "popularity"), ("drawn by lot", "random")):
+        rows.append(f"  {label:<36}{lists[name]['recall@10']:>8.4f}{lists[name]['ndcg@10']:>8.4f}")
+    return [
+        *rows,
+        f"  coverage {own['coverage']:.1%} of the catalogue, {own['distinct_lists']:.1%} as many lists as users",
+    ]
 
 
 def stage_lines(stages: dict[str, dict[str, Any]]) -> list[str]:
@@ -49,9 +87,9 @@ def stage_lines(stages: dict[str, dict[str, Any]]) -> list[str]:
 
 def backtest_lines(figures: dict[str, Any]) -> list[str]:
     """The figures of a backtest for people."""
-    names = [name for name in figures if "@" in name] + ["coverage"]
     return [
+        *selection_lines(figures["selection"]),
         *figure_lines(figures),
-        *(f"  {name:<36}{figures[name]:>8.4f}" for name in names),
+        *list_lines(figures["lists"]),
         f"trained on {figures['train_pairs']:,} pairs, {figures['epochs']} epochs; {figures['rejected']} lines refused",
     ]

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tempfile
 import uuid
 import zipfile
@@ -80,6 +81,20 @@ class RunFolder:
         """Writes a frame as Parquet whose pages carry checksums."""
         arrow = pa.Table.from_pandas(table, preserve_index=False) if isinstance(table, pd.DataFrame) else table
         self._write(self.path / name, lambda file: pq.write_table(arrow, file, write_page_checksum=True))
+
+    @contextlib.contextmanager
+    def table_writer(self, name: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+        """Writes a Parquet file part by part; it is there, whole, when the block ends without an error."""
+        with tempfile.TemporaryDirectory() as local:
+            whole = Path(local) / "whole"
+            with _failures(self.url(name)), pq.ParquetWriter(whole, schema, write_page_checksum=True) as writer:
+                yield writer.write_table
+
+            def copy(file: IO[bytes]) -> None:
+                with whole.open("rb") as source:
+                    shutil.copyfileobj(source, file)
+
+            self._write(self.path / name, copy)
 
     def read_table(self, name: str) -> pa.Table:
         """Reads a Parquet file, checking its pages."""

@@ -97,6 +97,9 @@ def test_the_same_night_twice_gives_the_same_lists(
     second = night(shipped)
     assert second["publication_id"] != first["publication_id"]
     assert (second["stages"]["extract"]["extracted"], second["rmse"]) == (0, first["rmse"])
+    # Both chose their settings, and chose the same ones.
+    assert second["metrics"]["selection"]["how"] == "chosen"
+    assert [night["stages"]["train"]["champion"] for night in (first, second)] == ["none", "same"]
     pd.testing.assert_frame_equal(view(database), lists)
 
 

@@ -18,6 +18,8 @@ import sqlalchemy as sa
 from recommender_job import nightly
 from recommender_job.config import ENV_PREFIX, Config, load_config
 from recommender_job.publishing.publish import publish
+from recommender_job.ranking.recipe import Recipe
+from recommender_job.ranking.stages import load_recipe
 from recommender_job.ratings.columns import Columns
 from recommender_job.ratings.importer import import_ratings
 from recommender_job.ratings.sample import sample_ratings
@@ -71,10 +73,18 @@ class Website:
     folder: RunFolder
     make_config: Callable[..., Config]
 
-    def publish(self, run_id: str = "night", days: float = 0, folder: RunFolder | None = None, **settings: Any) -> dict:
+    def publish(
+        self,
+        run_id: str = "night",
+        days: float = 0,
+        folder: RunFolder | None = None,
+        recipe: Recipe | None = None,
+        **settings: Any,
+    ) -> dict:
         """Publishes the scored lists as another run, whose cutoff lies `days` after the scored one's."""
         run = Run(run_id, CUTOFF + timedelta(days=days))
-        return publish(self.make_config({"top_n": 5, **settings}), run, folder or self.folder, self.database)
+        config, folder = self.make_config({"top_n": 5, **settings}), folder or self.folder
+        return publish(config, run, folder, self.database, recipe or load_recipe(folder, nightly.FINAL))
 
     def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         """Rows of a query."""

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recommender_job.config import ModelConfig
+from recommender_job.ranking.bias import BiasModel
 from recommender_job.ranking.ids import IdMap
 from recommender_job.ranking.trained import TrainedModel
+from recommender_job.settings import ModelConfig
 
 #: A model without hidden layers, penalties and random numbers: what it predicts can be worked out on paper.
 PLAIN: dict[str, Any] = {
@@ -65,11 +66,24 @@ def by_hand(plain: Callable[..., ModelConfig]) -> Callable[..., TrainedModel]:
         if settings.bias_terms:
             weights |= {"user_bias": [[8], [0.25], [-0.5]], "experience_bias": [[16], [1], [2]]}
         width = 4
-        if settings.hidden_layers == (2,):
+        if settings.hidden_layers == (2,) and settings.dense:
             weights |= {"hidden_0_kernel": [[1, 0], [0, 1], [1, 0], [0, -1]], "hidden_0_bias": [0.5, -0.5]}
             width = 2
-        weights |= {"output_kernel": np.arange(1, width + 1)[:, None] / 10, "output_bias": [3]}
+        if settings.dense:
+            weights |= {"output_kernel": np.arange(1, width + 1)[:, None] / 10}
+        weights |= {"output_bias": [3]}
         arrays = {name: np.array(values, np.float32) for name, values in weights.items()}
         return TrainedModel(settings, IdMap(np.array([10, 20])), IdMap(np.array([7, 9])), arrays)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bias_by_hand() -> Callable[[], BiasModel]:
+    """Makes a bias model of the ids of `by_hand`: mean 4; users 0.5 and -0.25, experiences -0.25 and 0.75."""
+
+    def make() -> BiasModel:
+        users, experiences = IdMap(np.array([10, 20])), IdMap(np.array([7, 9]))
+        return BiasModel(users, experiences, 4.0, np.array([0, 0.5, -0.25]), np.array([0, -0.25, 0.75]))
 
     return make

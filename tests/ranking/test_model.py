@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender_job.config import ModelConfig, load_config
+from recommender_job.config import load_config
 from recommender_job.ranking.trained import TrainedModel
+from recommender_job.settings import ModelConfig
 
 USERS, EXPERIENCES = np.array([10, 10, 20, 20, 99, 10, 99]), np.array([7, 9, 7, 9, 7, 99, 99])
 #: Dense layer on the pair's concatenated vectors with weights 0.1 to 0.4 and bias 3: of (10, 7) it is
@@ -33,6 +34,10 @@ def test_without_bias_terms(by_hand: Callable[..., TrainedModel]) -> None:
 
 def test_without_the_dot_product(by_hand: Callable[..., TrainedModel]) -> None:
     np.testing.assert_allclose(predicted(by_hand(dot_product=False)), DENSE + BIASES, atol=1e-6)
+
+
+def test_without_the_dense_layers(by_hand: Callable[..., TrainedModel]) -> None:
+    np.testing.assert_allclose(predicted(by_hand(dense=False)), 3 + DOT + BIASES, atol=1e-6)
 
 
 def test_a_hidden_layer_is_relu(by_hand: Callable[..., TrainedModel]) -> None:
@@ -71,38 +76,75 @@ def test_loss_is_the_squared_error_plus_the_penalty_of_the_rows_in_the_batch(
 def test_the_dense_layers_carry_their_own_penalty(by_hand: Callable[..., TrainedModel]) -> None:
     from recommender_job.ranking.model import rebuild
 
-    losses = rebuild(by_hand(l2_dense=0.5, hidden_layers=(2,))).losses
-    assert sorted(float(loss) for loss in losses) == pytest.approx([0.5 * 0.05, 0.5 * 4])
+    batch = {"user": np.array([1]), "experience": np.array([1]), "rating": np.array([5], np.float32)}
+    plain, penalised = (
+        float(rebuild(by_hand(l2_dense=penalty, hidden_layers=(2,))).compute_loss(batch)) for penalty in (0, 0.5)
+    )
+    # The output weights 0.1 and 0.2, and four ones in the hidden layer; the layers' biases are not pulled.
+    assert penalised - plain == pytest.approx(0.5 * (0.05 + 4), rel=1e-5)
 
 
 @pytest.mark.parametrize(("at_mean", "bias"), [(True, 4.25), (False, 0.0)])
 def test_where_the_output_bias_starts(plain: Callable[..., ModelConfig], at_mean: bool, bias: float) -> None:
     from recommender_job.ranking.model import RankingModel
 
-    model = RankingModel(3, 2, 4.25, plain(output_bias_at_mean=at_mean))
-    assert model({"user": np.array([1]), "experience": np.array([1])}).numpy().tolist() == [bias]
+    settings = plain(output_bias_at_mean=at_mean)
+    model = RankingModel(3, 2, settings)
+    for _ in range(2):
+        model.start(settings, 4.25, seed=1)
+        assert model({"user": np.array([1]), "experience": np.array([1])}).numpy().tolist() == [bias]
+        model.output_bias.assign([9.0])  # what an earlier training left
 
 
 def test_the_two_tables_start_with_different_numbers(plain: Callable[..., ModelConfig]) -> None:
     from recommender_job.ranking.model import RankingModel
 
-    model = RankingModel(3, 3, 4.0, plain(embedding_init=0.05))
-    model({"user": np.array([1]), "experience": np.array([1])})
+    settings = plain(embedding_init=0.05)
+    model = RankingModel(3, 3, settings)
+    model.start(settings, 4.0, seed=1)
     user, experience = (layer.embeddings.numpy() for layer in (model.user_embedding, model.experience_embedding))
     assert user.shape == experience.shape == (4, 2)
     assert not np.any(user == experience)
     assert 0 < np.abs(user).max() <= 0.05
+    assert user.min() < 0 < user.max()
+
+
+def test_biases_start_at_zero_and_dense_layers_where_keras_starts_them(plain: Callable[..., ModelConfig]) -> None:
+    from recommender_job.ranking.model import RankingModel
+
+    settings = plain(hidden_layers=(40, 20), embedding_dimension=8)
+    model = RankingModel(3, 3, settings)
+    model.start(settings, 4.0, seed=1)
+    weights = {name: variable.numpy() for name, variable in model.named_variables().items()}
+    for name in ("user_bias", "experience_bias", "hidden_0_bias", "hidden_1_bias"):
+        assert not weights[name].any(), name
+    # Glorot's bound of a layer from 16 to 40, from 40 to 20 and from 20 to 1.
+    for name, bound in (("hidden_0", (6 / 56) ** 0.5), ("hidden_1", 0.1**0.5), ("output", (6 / 21) ** 0.5)):
+        largest = np.abs(weights[f"{name}_kernel"]).max()
+        assert 0.8 * bound < largest <= bound, name
+
+
+def test_starting_again_takes_the_penalties_of_the_new_settings(plain: Callable[..., ModelConfig]) -> None:
+    from recommender_job.ranking.model import RankingModel
+
+    model = RankingModel(1, 1, plain(l2_bias=5.0))
+    model.start(plain(l2_bias=0.25, output_bias_at_mean=False), 4.0, seed=1)
+    model.assign_biases(np.array([[0], [2]], np.float32), np.array([[0], [0]], np.float32))
+    batch = {"user": np.array([1]), "experience": np.array([1]), "rating": np.array([2], np.float32)}
+    assert float(model.compute_loss(batch)) == 0.25 * 4
 
 
 def test_preset_seed_is_the_original_job() -> None:
     from recommender_job.ranking.model import RankingModel
 
     settings = load_config({"preset": "seed"}).model
-    assert settings.model_dump(exclude={"patience"}) == {
+    assert settings.model_dump(exclude={"patience", "user_shrinkage", "experience_shrinkage"}) == {
         "embedding_dimension": 32,
         "embedding_init": 0.05,
         "hidden_layers": (256, 64),
+        "dense": True,
         "bias_terms": False,
+        "biases": "learned",
         "dot_product": False,
         "output_bias_at_mean": False,
         "unseen": "random",
@@ -113,10 +155,11 @@ def test_preset_seed_is_the_original_job() -> None:
         "learning_rate": 0.1,
         "batch_size": 8192,
         "epochs": 1000,
+        "seeds": 1,
         "validation_share": 0.0,
     }
-    model = RankingModel(5, 4, 4.7, settings)
-    model({"user": np.array([1]), "experience": np.array([1])})
+    model = RankingModel(5, 4, settings)
+    model.start(settings, 4.7, seed=1)
     shapes: dict[str, Any] = {name: tuple(variable.shape) for name, variable in model.named_variables().items()}
     assert shapes == {
         "user_embedding": (6, 32),
@@ -128,7 +171,9 @@ def test_preset_seed_is_the_original_job() -> None:
         "output_kernel": (64, 1),
         "output_bias": (1,),
     }
-    activations = [layer.activation.__name__ for layer in [*model.hidden, model.output_layer]]
-    assert activations == ["relu", "relu", "linear"]
-    assert model.output_layer.bias.numpy().tolist() == [0.0]
-    assert [float(loss) for loss in model.losses] == [0.0, 0.0, 0.0]
+    assert [layer.activation.__name__ for layer in model.dense] == ["relu", "relu", "linear"]
+    assert model.output_bias.numpy().tolist() == [0.0]
+    # No penalty: the loss is the squared error of the prediction and nothing else.
+    batch = {"user": np.array([1, 5]), "experience": np.array([1, 4]), "rating": np.array([5, 2], np.float32)}
+    error = model({name: batch[name] for name in ("user", "experience")}).numpy() - batch["rating"]
+    assert float(model.compute_loss(batch)) == pytest.approx(float(np.mean(error**2)))

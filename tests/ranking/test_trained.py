@@ -12,6 +12,7 @@ import pytest
 
 from recommender_job.errors import ArtifactBroken
 from recommender_job.ranking.ids import IdMap
+from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.trained import TrainedModel
 from recommender_job.storage.artifacts import RunFolder
 
@@ -133,11 +134,11 @@ def test_settings_that_are_none_are_told(by_hand: Models, folder: RunFolder) -> 
 
 @pytest.mark.parametrize("unseen", ["zero", "random"])
 def test_the_saved_model_serves_ids_and_clips_like_the_night(by_hand: Models, tmp_path: Path, unseen: str) -> None:
-    from recommender_job.ranking.model import export_saved_model
+    from recommender_job.ranking.serving import export_saved_model
     from recommender_job.ranking.tensorflow import tf
 
     model = by_hand(unseen=unseen, hidden_layers=(2,))
-    export_saved_model(model, str(tmp_path / "served"), (1.0, 5.0))
+    export_saved_model(Predictor(((1.0, model),)), str(tmp_path / "served"), (1.0, 5.0))
     serve = tf.saved_model.load(str(tmp_path / "served")).signatures["serving_default"]
     assert {name: spec.dtype for name, spec in serve.structured_input_signature[1].items()} == {
         "user_id": tf.int64,

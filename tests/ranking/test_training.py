@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recommender_job.config import ModelConfig, load_config
+from recommender_job.config import load_config
 from recommender_job.errors import TrainingDiverged
 from recommender_job.ranking.training import fit
+from recommender_job.settings import ModelConfig
 
 Frames = Callable[..., pd.DataFrame]
 Settings = Callable[..., ModelConfig]
@@ -22,7 +23,7 @@ Settings = Callable[..., ModelConfig]
 SMALL = {"hidden_layers": (4,), "embedding_init": 0.05, "epochs": 2, "batch_size": 16}
 _ELSEWHERE = """
 import numpy as np, pandas as pd, sys
-from recommender_job.config import ModelConfig
+from recommender_job.settings import ModelConfig
 from recommender_job.ranking.training import fit
 print(fit(pd.read_json(sys.argv[1]), ModelConfig.model_validate_json(sys.argv[2]), seed=5)[0].version)
 """

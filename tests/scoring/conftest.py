@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recommender_job.config import ModelConfig
+from recommender_job.ranking.bias import BiasModel
 from recommender_job.ranking.ids import IdMap
+from recommender_job.ranking.predictor import Predictor
+from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ranking.trained import TrainedModel
+from recommender_job.settings import ModelConfig
 
 #: Ids as they occur: negative ones, small ones, and the largest that the database takes.
 USERS = [-7, 1, 2, 3, 5, 8, 13, 2**62, 2**63 - 1]
@@ -39,12 +42,52 @@ def exact() -> Callable[..., TrainedModel]:
         }
         if settings.bias_terms:
             weights |= {"user_bias": some(len(USERS) + 1, 1), "experience_bias": some(len(EXPERIENCES) + 1, 1)}
-        width = 6
-        for i, units in enumerate(settings.hidden_layers):
-            weights |= {f"hidden_{i}_kernel": some(width, units), f"hidden_{i}_bias": some(units)}
-            width = units
-        weights |= {"output_kernel": some(width, 1), "output_bias": np.array([3.5], np.float32)}
+        if settings.dense:
+            width = 6
+            for i, units in enumerate(settings.hidden_layers):
+                weights |= {f"hidden_{i}_kernel": some(width, units), f"hidden_{i}_bias": some(units)}
+                width = units
+            weights["output_kernel"] = some(width, 1)
+        weights["output_bias"] = np.array([3.5], np.float32)
         return TrainedModel(settings, IdMap(np.array(USERS)), IdMap(np.array(EXPERIENCES)), weights)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def several(exact: Callable[..., TrainedModel]) -> Predictor:
+    """Two networks of different shape and a bias model, whose weighted sums are exact in float32 too."""
+    random = np.random.default_rng(4)
+
+    def some(size: int) -> np.ndarray:
+        return np.concatenate([[0.0], random.integers(-3, 4, size) / 4])
+
+    # The bias model saw fewer users and experiences than the networks did.
+    bias = BiasModel(IdMap(np.array(USERS[2:])), IdMap(np.array(EXPERIENCES[:-2])), 3.75, some(7), some(5))
+    narrow = exact(seed=5, dense=False)
+    deep = exact(seed=6, bias_terms=False)
+    return Predictor(((0.5, narrow), (0.25, deep)), (0.25, bias))
+
+
+@pytest.fixture(scope="session")
+def wanted() -> Callable[..., RelevanceModel]:
+    """Makes a relevance model whose values are exact in float32 and often equal.
+
+    `interactions` learns from what a user has rated, `factors` knows users by their id, `popularity` knows nobody.
+    Of the experiences asked for it knows five, and one that is not asked for; of the users it knows four.
+    """
+
+    def make(kind: str, lowest: int = -2) -> RelevanceModel:
+        random = np.random.default_rng(8)
+        users, experiences = IdMap(np.array([-7, 2, 5, 2**63 - 1])), IdMap(np.array([-3, 4, 6, 11, 12, 99]))
+        rows = {"interactions": len(experiences), "factors": 3, "popularity": 0}[kind]
+        matrix = (random.integers(lowest, 3, (rows, len(experiences))) / 4).astype(np.float32)
+        factors = None
+        if kind == "factors":
+            own = random.integers(lowest, 3, (len(users), 3)) / 2
+            factors = np.concatenate([np.zeros((1, 3)), own]).astype(np.float32)
+        share = np.array([2, 4, 1, 4, 1, 3], np.float32) / 8
+        return RelevanceModel(users, experiences, matrix, factors, share, 0.5)
 
     return make
 

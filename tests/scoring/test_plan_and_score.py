@@ -11,6 +11,7 @@ import pytest
 
 from recommender_job.config import Config, load_config
 from recommender_job.errors import NothingToTrainOn
+from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ranking.trained import TrainedModel
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.ratings.extract import EXPERIENCES, USERS
@@ -20,6 +21,7 @@ from recommender_job.scoring.lists import top_lists
 from recommender_job.scoring.plan import PLANNED_EXPERIENCES, plan, users_of_shard
 from recommender_job.scoring.score import lists_file, score
 from recommender_job.storage.artifacts import RunFolder
+from tests.scoring.reference import alone, brute_force
 
 CUTOFF = datetime(2023, 5, 3, tzinfo=UTC)
 RUN = Run("tonight", CUTOFF)
@@ -90,11 +92,14 @@ def test_nothing_to_recommend(extracted: RunFolder, settings: Callable[..., Conf
 
 
 def test_the_shards_together_are_everybodys_lists(
-    extracted: RunFolder, settings: Callable[..., Config], exact: Callable[..., TrainedModel]
+    extracted: RunFolder,
+    settings: Callable[..., Config],
+    exact: Callable[..., TrainedModel],
+    wanted: Callable[..., RelevanceModel],
 ) -> None:
-    config, model = settings(), exact()
+    config, model, relevance = settings(candidates_per_user="all"), alone(exact()), wanted("interactions")
     shards = plan(config, RUN, extracted)["shards"]
-    summaries = [score(config, extracted, shard, model) for shard in shards]
+    summaries = [score(config, extracted, shard, model, relevance) for shard in shards]
     for shard, summary in zip(shards, summaries, strict=True):
         users = users_of_shard(extracted, shard)
         rows = len(extracted.read_frame(lists_file(shard)))
@@ -119,14 +124,38 @@ def test_the_shards_together_are_everybodys_lists(
     assert found.groupby("user_id").size().to_dict() == {1: 2, 2: 3, 5: 2, 8: 3}
 
 
+def test_each_user_gets_what_relevance_picks_from_all_their_ratings(
+    extracted: RunFolder,
+    settings: Callable[..., Config],
+    exact: Callable[..., TrainedModel],
+    wanted: Callable[..., RelevanceModel],
+) -> None:
+    config, model, relevance = settings(top_n=2), alone(exact(seed=2)), wanted("interactions")
+    # Also those of an experience that is not offered any more.
+    rated = pd.DataFrame([*RATED, (8, 99)], columns=["user_id", "experience_id"])
+    extracted.write_table(CLEAN, rated)
+    shards = plan(config, RUN, extracted)["shards"]
+    for shard in shards:
+        score(config, extracted, shard, model, relevance)
+    found = pd.concat([extracted.read_frame(lists_file(shard)) for shard in shards]).sort_values(["user_id", "rank"])
+    users, experiences = np.array([1, 2, 5, 8]), np.array([4, 6, 11, 12])
+    expected = brute_force(model, users, experiences, rated, 2, relevance, 2)
+    assert list(found.itertuples(index=False, name=None)) == expected
+    assert expected != brute_force(model, users, experiences, rated, 2)
+    assert expected != brute_force(model, users, experiences, rated[:-1], 2, relevance, 2)
+
+
 def test_scoring_again_replaces_the_shards_own_file_only(
-    extracted: RunFolder, settings: Callable[..., Config], exact: Callable[..., TrainedModel]
+    extracted: RunFolder,
+    settings: Callable[..., Config],
+    exact: Callable[..., TrainedModel],
+    wanted: Callable[..., RelevanceModel],
 ) -> None:
     shards = plan(settings(), RUN, extracted)["shards"]
     for shard in shards:
-        score(settings(), extracted, shard, exact())
+        score(settings(), extracted, shard, alone(exact()), wanted("factors"))
     before = [extracted.read_frame(lists_file(shard)) for shard in shards]
-    score(settings(top_n=1), extracted, shards[0], exact())
+    score(settings(top_n=1), extracted, shards[0], alone(exact()), wanted("factors"))
     assert extracted.read_frame(lists_file(shards[0]))["rank"].unique().tolist() == [1]
     for shard, frame in zip(shards[1:], before[1:], strict=True):
         pd.testing.assert_frame_equal(extracted.read_frame(lists_file(shard)), frame)

@@ -1,0 +1,159 @@
+"""Figures of predicted ratings: errors with intervals, by slices, calibration, and what the gate compares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from recommender_job.config import Config
+from recommender_job.evaluating.bootstrap import Bootstrap, chance, interval
+from recommender_job.evaluating.calibration import calibration
+from recommender_job.ranking.baselines import baseline_predictions
+from recommender_job.ranking.ids import IdMap
+from recommender_job.ranking.metrics import ErrorFigures
+from recommender_job.ranking.predictor import Predictor
+from recommender_job.tables import EXPERIENCE, PREDICTED, RATING, USER
+
+CHAMPION = "champion"
+#: Lower ends of the classes of how many training ratings a user or experience has.
+ACTIVITY = (0, 1, 2, 4, 10, 30, 100)
+
+
+def rating_figures(
+    predictor: Predictor,
+    training: pd.DataFrame,
+    pairs: pd.DataFrame,
+    config: Config,
+    champion: Predictor | None = None,
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Figures and predictions of a model on pairs it has not seen.
+
+    Args:
+        predictor: Trained on `training`.
+        training: What the baselines are computed from.
+        pairs: `user_id`, `experience_id`, `rating`.
+        config: Scale, shrinkage, bootstrap.
+        champion: What is live, trained on `training` too; None: there is none, or it is the same.
+
+    Returns:
+        The figures, and the pairs with `predicted_rating` and a column for each baseline and the champion. Figures:
+        `rmse`, `mae`, `n`, `rmse_interval`; `baselines` and `baselines_mae` by name; `champion`: `rmse`, `mae`, `n` or
+        None; `slices`: known and unknown users and experiences; `by_user_ratings`, `by_experience_ratings`: by number
+        of training ratings; `by_rating`: by the rating given; `calibration`; `comparisons` with the
+        best naive predictor and the champion, on `all` pairs and on those of `known_users`: see `_comparison`.
+
+    Raises:
+        TrainingDiverged: A prediction is missing or no finite number.
+    """
+    scale = (config.rating_min, config.rating_max)
+    users, experiences = pairs[USER].to_numpy(), pairs[EXPERIENCE].to_numpy()
+    actual = pairs[RATING].to_numpy(np.float64)
+    # clip keeps NaN, so a missing prediction still reaches ErrorFigures and is refused there.
+    predicted = np.clip(predictor.predict(users, experiences), *scale)
+    naive = baseline_predictions(training, pairs, shrinkage=config.gate.bias_shrinkage, scale=scale)
+    baselines = {name: ErrorFigures.of(values, actual) for name, values in naive.items()}
+    overall = ErrorFigures.of(predicted, actual)
+    others = dict(naive)
+    if champion is not None:
+        others[CHAMPION] = np.clip(champion.predict(users, experiences), *scale).astype(np.float64)
+
+    known_user, user_ratings = _training_ratings(training[USER].to_numpy(), users)
+    known_experience, experience_ratings = _training_ratings(training[EXPERIENCE].to_numpy(), experiences)
+    slices = {
+        "known_users": known_user,
+        "unknown_users": ~known_user,
+        "known_experiences": known_experience,
+        "unknown_experiences": ~known_experience,
+    }
+
+    def sliced(parts: dict[str, NDArray[np.bool_]]) -> dict[str, Any]:
+        return {name: ErrorFigures.of(predicted[part], actual[part]).as_dict() for name, part in parts.items()}
+
+    bootstrap = Bootstrap(users, resamples=config.evaluation.resamples, seed=config.seed)
+    squared = (predicted.astype(np.float64) - actual) ** 2
+    errors = {name: (values - actual) ** 2 for name, values in others.items()}
+    subsets = {"all": np.ones(len(pairs), bool)}
+    if known_user.any() and not known_user.all():
+        subsets["known_users"] = known_user
+    figures = {
+        **overall.as_dict(),
+        "rmse_interval": interval(bootstrap.rmse(squared), config.evaluation.level),
+        "baselines": {name: figure.rmse for name, figure in baselines.items()},
+        "baselines_mae": {name: figure.mae for name, figure in baselines.items()},
+        CHAMPION: ErrorFigures.of(others[CHAMPION], actual).as_dict() if champion is not None else None,
+        "slices": sliced(slices),
+        "by_user_ratings": sliced(_classes(user_ratings)),
+        "by_experience_ratings": sliced(_classes(experience_ratings)),
+        "by_rating": sliced({f"{value:g}": actual == value for value in _few(actual)}),
+        "calibration": calibration(predicted.astype(np.float64), actual),
+        "comparisons": [
+            {"on": subset, "users": len(np.unique(users[mask]))}
+            | _comparison(name, squared, errors[name], mask, bootstrap, config.evaluation.level)
+            for subset, mask in subsets.items()
+            for name in _compared(errors, list(naive), mask)
+        ],
+    }
+    return figures, pairs.assign(**{PREDICTED: predicted.astype(np.float32)}, **others)
+
+
+def _compared(errors: dict[str, NDArray[np.float64]], naive: list[str], mask: NDArray[np.bool_]) -> list[str]:
+    """The best naive predictor on some pairs, and the champion where there is one."""
+    best = min(naive, key=lambda name: errors[name][mask].mean())
+    return [best, *([CHAMPION] if CHAMPION in errors else [])]
+
+
+def _comparison(
+    name: str,
+    own: NDArray[np.float64],
+    other: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    bootstrap: Bootstrap,
+    level: float,
+) -> dict[str, Any]:
+    """The model against another on the same pairs.
+
+    Returns:
+        `with`, `n`, `rmse` and `other_rmse`; `difference`, positive where the model is worse, with its `interval`;
+        `chance`: how likely so large a difference is for models that are equally good.
+    """
+    own, other = np.where(mask, own, np.nan), np.where(mask, other, np.nan)
+    rmse, other_rmse = float(np.sqrt(np.nanmean(own))), float(np.sqrt(np.nanmean(other)))
+    differences = bootstrap.rmse(own) - bootstrap.rmse(other)
+    return {
+        "with": name,
+        "n": int(mask.sum()),
+        "rmse": rmse,
+        "other_rmse": other_rmse,
+        "difference": rmse - other_rmse,
+        "interval": interval(differences, level),
+        "chance": chance(differences),
+    }
+
+
+def _training_ratings(
+    trained: NDArray[np.int64], asked: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Whether training saw each id, and in how many ratings."""
+    ids = IdMap.of(trained)
+    count = np.bincount(ids.encode(trained), minlength=len(ids) + 1)[ids.encode(asked)]
+    return count > 0, count
+
+
+def _classes(counts: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
+    """Pairs by class of count, empty classes left out."""
+    found = {}
+    for low, high in zip(ACTIVITY, (*ACTIVITY[1:], None), strict=True):
+        name = f"{low}+" if high is None else str(low) if high == low + 1 else f"{low}-{high - 1}"
+        inside = (counts >= low) & (True if high is None else counts < high)
+        if inside.any():
+            found[name] = inside
+    return found
+
+
+def _few(actual: NDArray[np.float64], most: int = 20) -> NDArray[np.float64]:
+    """The ratings that occur, where they are few enough to be told apart."""
+    values = np.unique(actual)
+    return values if len(values) <= most else values[:0]

@@ -1,0 +1,167 @@
+"""The predictor of ratings: a weighted average of ranking models and the bias model."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from recommender_job.errors import ArtifactBroken
+from recommender_job.ranking.bias import BiasModel
+from recommender_job.ranking.ids import IdMap
+from recommender_job.ranking.recipe import Member, Recipe
+from recommender_job.ranking.trained import TrainedModel
+from recommender_job.ranking.training import Trainers, fit
+from recommender_job.storage.artifacts import RunFolder
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """Trained models and their weights.
+
+    Args:
+        networks: Ranking models, all trained on the same ratings, with the weight of each.
+        bias: The bias model and its weight; None where it has no part.
+    """
+
+    networks: tuple[tuple[float, TrainedModel], ...]
+    bias: tuple[float, BiasModel] | None = None
+
+    @property
+    def version(self) -> str:
+        """Twelve hexadecimal digits that change with any weight, id or setting."""
+        parts = [f"{weight!r} {network.version}" for weight, network in self.networks]
+        if self.bias:
+            weight, bias = self.bias
+            parts.append(repr(weight))
+            parts += [hashlib.sha256(array.tobytes()).hexdigest() for array in _bias_arrays(bias).values()]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+    @property
+    def users(self) -> IdMap:
+        """The users it was trained on."""
+        return self.networks[0][1].users if self.networks else self._only_bias().users
+
+    @property
+    def experiences(self) -> IdMap:
+        """The experiences it was trained on."""
+        return self.networks[0][1].experiences if self.networks else self._only_bias().experiences
+
+    def predict(self, users: NDArray[np.int64], experiences: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Predicted ratings of pairs of ids, not clipped to the scale.
+
+        Args:
+            users: Ids, shape [n]; an id not seen in training is predicted as an unseen user.
+            experiences: Ids, shape [n], likewise.
+
+        Returns:
+            float32 of shape [n].
+        """
+        total = np.zeros(len(users), np.float32)
+        for weight, network in self.networks:
+            total += np.float32(weight) * network.predict(users, experiences)
+        if self.bias:
+            total += (self.bias[0] * self.bias[1].predict(users, experiences)).astype(np.float32)
+        return total
+
+    def save(self, folder: RunFolder, name: str) -> None:
+        """Writes the networks, the bias model and the weights into a folder of the run folder."""
+        for place, (_, network) in enumerate(self.networks):
+            network.save(folder, f"{name}/network-{place}")
+        if self.bias:
+            folder.write_arrays(f"{name}/bias.npz", _bias_arrays(self.bias[1]))
+        weights = {"networks": [weight for weight, _ in self.networks], "bias": self.bias and self.bias[0]}
+        folder.write_json(f"{name}/weights.json", weights)  # last: it says which of the others count
+
+    @classmethod
+    def load(cls, folder: RunFolder, name: str) -> Predictor:
+        """Reads what `save` wrote.
+
+        Raises:
+            ArtifactBroken: A file is missing or damaged.
+        """
+        weights = folder.read_json(f"{name}/weights.json")
+        bias = None
+        try:
+            if weights["bias"] is not None:
+                bias = (float(weights["bias"]), _bias_of(folder.read_arrays(f"{name}/bias.npz")))
+            shares = [float(weight) for weight in weights["networks"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactBroken(
+                f"{folder.url(name)} is damaged: {error!r}.",
+                action="Clear the stage that writes it and those after it.",
+            ) from error
+        networks = (TrainedModel.load(folder, f"{name}/network-{place}") for place in range(len(shares)))
+        return cls(tuple(zip(shares, networks, strict=True)), bias)
+
+    def _only_bias(self) -> BiasModel:
+        if self.bias is None:
+            raise ValueError("a predictor needs a network or the bias model")
+        return self.bias[1]
+
+
+def train_predictor(
+    ratings: pd.DataFrame,
+    recipe: Recipe,
+    progress: Callable[[int, int], None] = lambda epoch, epochs: None,
+    trainers: Trainers | None = None,
+) -> tuple[Predictor, Recipe, dict[str, Any]]:
+    """Trains what a recipe says. Same ratings and recipe: same predictor.
+
+    Args:
+        ratings: `user_id`, `experience_id`, `rating`; each pair once.
+        recipe: What to train.
+        progress: Called after each epoch with how many are done and the most there can be, of all networks.
+        trainers: For the ids of the ratings, to use their graphs again.
+
+    Returns:
+        The predictor; the recipe with the epochs that were really trained, so that it can be followed again without
+        stopping early; and `pairs`, `epochs` and `loss` of the first network.
+
+    Raises:
+        TrainingDiverged: A network's loss or weight is not finite.
+    """
+    trainers = trainers or Trainers(ratings)
+    networks: list[tuple[float, TrainedModel]] = []
+    members: list[Member] = []
+    figures: list[dict[str, Any]] = []
+    most, before = sum(member.settings.epochs for member in recipe.members), 0
+    for member in recipe.members:
+        network, fitted = fit(
+            ratings,
+            member.settings,
+            seed=member.seed,
+            trainers=trainers,
+            progress=lambda epoch, _, before=before: progress(before + epoch, most),  # type: ignore[misc]
+        )
+        before += member.settings.epochs
+        settings = member.settings.model_copy(update={"epochs": fitted["epochs"], "validation_share": 0.0})
+        members.append(member.model_copy(update={"settings": settings}))
+        networks.append((member.weight, network))
+        figures.append(fitted)
+    bias = None
+    if recipe.bias.weight:
+        shrinkage = {name: getattr(recipe.bias, name) for name in ("user_shrinkage", "experience_shrinkage")}
+        bias = (recipe.bias.weight, BiasModel.fit(ratings, **shrinkage))
+    first = figures[0] if figures else {"epochs": 0, "loss": None, "pairs": len(ratings)}
+    return Predictor(tuple(networks), bias), recipe.model_copy(update={"members": tuple(members)}), first
+
+
+def _bias_arrays(bias: BiasModel) -> dict[str, NDArray[Any]]:
+    return {
+        "user_ids": bias.users.ids,
+        "experience_ids": bias.experiences.ids,
+        "mean": np.array(bias.mean),
+        "user": bias.user,
+        "experience": bias.experience,
+    }
+
+
+def _bias_of(arrays: dict[str, NDArray[Any]]) -> BiasModel:
+    users, experiences = IdMap(arrays["user_ids"]), IdMap(arrays["experience_ids"])
+    return BiasModel(users, experiences, float(arrays["mean"]), arrays["user"], arrays["experience"])

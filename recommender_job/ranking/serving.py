@@ -1,0 +1,51 @@
+"""The predictor as a SavedModel for TensorFlow Serving. Imports TensorFlow: import it inside functions only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from recommender_job.ranking.ids import UNSEEN, IdMap
+from recommender_job.ranking.model import rebuild
+from recommender_job.ranking.predictor import Predictor
+from recommender_job.ranking.tensorflow import tf
+
+
+def export_saved_model(predictor: Predictor, path: str, scale: tuple[float, float]) -> None:
+    """Writes a SavedModel: ids in, predicted ratings within the scale out.
+
+    Args:
+        predictor: What to serve.
+        path: A local folder.
+        scale: Lowest and highest rating.
+    """
+    served = tf.Module()
+    served.users, served.experiences = _table(predictor.users), _table(predictor.experiences)
+    served.networks = [rebuild(network) for _, network in predictor.networks]
+    weights = [np.float32(weight) for weight, _ in predictor.networks]
+    served.biases = []
+    if predictor.bias:
+        weight, bias = predictor.bias
+        user = (weight * (bias.mean + bias.user)).astype(np.float32)
+        served.biases = [tf.constant(user), tf.constant((weight * bias.experience).astype(np.float32))]
+    ids = tf.TensorSpec([None], tf.int64)
+
+    @tf.function(input_signature=[ids, ids])  # type: ignore[untyped-decorator]  # no types
+    def serve(user_id: Any, experience_id: Any) -> dict[str, Any]:
+        users, experiences = served.users[user_id], served.experiences[experience_id]
+        rating = tf.zeros(tf.shape(user_id))
+        for weight, network in zip(weights, served.networks, strict=True):
+            rating += weight * network({"user": users, "experience": experiences})
+        for rows, table in zip((users, experiences), served.biases, strict=False):
+            rating += tf.gather(table, rows)
+        return {"predicted_rating": tf.clip_by_value(rating, *scale)}
+
+    served.serve = serve
+    tf.saved_model.save(served, path, signatures={"serving_default": serve})
+
+
+def _table(ids: IdMap) -> Any:
+    keys = tf.constant(ids.ids, tf.int64)
+    rows = tf.range(1, len(ids) + 1, dtype=tf.int32)
+    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, rows), default_value=UNSEEN)

@@ -1,0 +1,105 @@
+"""The answer to hold lists against: every pair on its own, with dictionaries and sorting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from recommender_job.ranking.predictor import Predictor
+from recommender_job.ranking.relevance import RelevanceModel
+from recommender_job.ranking.trained import TrainedModel
+from recommender_job.scoring.lists import top_lists
+
+SCALE = (1.0, 5.0)
+Row = tuple[int, int, int, float]
+
+
+def alone(model: TrainedModel) -> Predictor:
+    """The predictor of one network."""
+    return Predictor(((1.0, model),))
+
+
+def relevance_of_pairs(
+    relevance: RelevanceModel, users: np.ndarray, experiences: np.ndarray, rated: pd.DataFrame
+) -> dict[tuple[int, int], float]:
+    """Relevance of each (user, experience), a product at a time; 0 for an experience that it does not know."""
+    had = set(rated.itertuples(index=False, name=None))
+    people, things = relevance.users.ids.tolist(), relevance.experiences.ids.tolist()
+    found = {}
+    for user in users.tolist():
+        if relevance.factors is None:
+            features = [float((user, thing) in had) for thing in things]
+        else:
+            features = relevance.factors[people.index(user) + 1].tolist() if user in people else [0.0] * 3
+        for experience in experiences.tolist():
+            total = 0.0
+            if experience in things:
+                column = things.index(experience)
+                total = relevance.popularity_weight * float(relevance.share[column])
+                total += sum(x * y for x, y in zip(features, relevance.matrix[:, column].tolist(), strict=False))
+            found[user, experience] = total
+    return found
+
+
+def brute_force(
+    predictor: Predictor,
+    users: np.ndarray,
+    experiences: np.ndarray,
+    rated: pd.DataFrame,
+    n: int,
+    relevance: RelevanceModel | None = None,
+    candidates: int = 0,
+    by_relevance: bool = False,
+) -> list[Row]:
+    """Rated pairs left out; the most relevant picked, of these the n best kept; ties in the order of the ids."""
+    had = set(rated.itertuples(index=False, name=None))
+    every = [(int(u), int(e)) for u in users for e in experiences]
+    score = dict(zip(every, predictor.predict(*np.array(every, np.int64).T).tolist(), strict=True))
+    wanted = relevance_of_pairs(relevance, users, experiences, rated) if relevance else {}
+    rows = []
+    for user in users.tolist():
+        left = [e for e in experiences.tolist() if (user, e) not in had]
+        if relevance:
+            left = sorted(left, key=lambda e: (-wanted[user, e], e))[:candidates]
+        best = sorted(left, key=lambda e: (-(wanted if by_relevance else score)[user, e], e))[:n]
+        rows += [(user, rank, e, min(max(score[user, e], 1.0), 5.0)) for rank, e in enumerate(best, 1)]
+    return rows
+
+
+def listed(
+    predictor: Predictor,
+    users: np.ndarray,
+    experiences: np.ndarray,
+    rated: pd.DataFrame,
+    n: int,
+    block_pairs: int = 37,
+    relevance: RelevanceModel | None = None,
+    candidates: int = 0,
+    by_relevance: bool = False,
+) -> list[Row]:
+    """The same of the code under test, as tuples of a frame whose columns and types are as promised."""
+    found = top_lists(
+        predictor,
+        users,
+        experiences,
+        rated,
+        n=n,
+        scale=SCALE,
+        block_pairs=block_pairs,
+        relevance=relevance,
+        candidates=candidates,
+        order_by="relevance" if by_relevance else "predicted_rating",
+    )
+    assert list(found.columns) == ["user_id", "rank", "experience_id", "predicted_rating"]
+    assert [str(kind) for kind in found.dtypes] == ["int64", "int16", "int64", "float32"]
+    return list(found.itertuples(index=False, name=None))
+
+
+def some_rated(users: np.ndarray, experiences: np.ndarray) -> pd.DataFrame:
+    """About a third of the pairs, and ratings of users and experiences that are not asked for."""
+    every = [(int(u), int(e)) for u in users for e in experiences]
+    chosen = np.random.default_rng(2).random(len(every)) < 0.3
+    rows = [pair for pair, is_rated in zip(every, chosen, strict=True) if is_rated]
+    # Relevance knows 99, so that this rating tells it something.
+    elsewhere = [(77, int(experiences[0])), (int(users[0]), 77), (int(users[0]), 99)]
+    return pd.DataFrame([*rows, *elsewhere], columns=["user_id", "experience_id"])

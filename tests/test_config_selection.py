@@ -1,0 +1,119 @@
+"""Settings of the choice of the model, of relevance and of lists: where they come from and what they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recommender_job.config import load_config
+from recommender_job.settings import ModelConfig, default_candidates
+
+
+def toml(text: str) -> None:
+    Path("recommender.toml").write_text(text, "utf-8")
+
+
+def test_defaults() -> None:
+    config = load_config()
+    assert config.chooses_model is True
+    assert (config.candidates_per_user, config.order_by) == (None, "predicted_rating")
+    assert config.keep_all_predictions is False
+    assert config.selection.mode == "auto"
+    assert config.selection.candidates == default_candidates()
+    assert config.relevance.method == "auto"
+    assert (config.evaluation.level, config.gate.significance) == (0.95, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("settings", "chooses"),
+    [
+        ({"model.epochs": 3}, False),
+        ({"preset": "seed"}, False),
+        ({"preset": "default"}, True),
+        ({"selection.folds": 1, "top_n": 5}, True),
+        ({"selection.mode": "never"}, False),
+        ({"selection.mode": "always"}, True),
+        ({"selection.mode": "always", "model.epochs": 3}, True),
+        ({"selection.mode": "always", "preset": "seed"}, True),
+        ({"selection.mode": "auto", "model.epochs": 3}, False),
+    ],
+)
+def test_the_model_is_chosen_unless_it_is_set(settings: dict[str, Any], chooses: bool) -> None:
+    assert load_config(settings).chooses_model is chooses
+
+
+def test_a_model_set_in_the_file_or_the_environment_counts_as_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    toml("[model]\nepochs = 80\n")  # the default's own value is a choice too
+    assert load_config().chooses_model is False
+    toml('preset = "seed"\n')
+    assert load_config().chooses_model is False
+    Path("recommender.toml").unlink()
+    assert load_config().chooses_model is True
+    monkeypatch.setenv("RECOMMENDER_MODEL__EPOCHS", "80")
+    assert load_config().chooses_model is False
+    monkeypatch.setenv("RECOMMENDER_SELECTION__MODE", "always")
+    assert load_config().chooses_model is True
+    assert load_config(["selection.mode=never"]).chooses_model is False
+
+
+@pytest.mark.parametrize(("text", "value"), [("all", "all"), ("25", 25)])
+def test_candidates_are_a_number_or_all(monkeypatch: pytest.MonkeyPatch, text: str, value: Any) -> None:
+    assert load_config([f"candidates_per_user={text}"]).candidates_per_user == value
+    monkeypatch.setenv("RECOMMENDER_CANDIDATES_PER_USER", text)
+    assert load_config().candidates_per_user == value
+    assert load_config({"candidates_per_user": 11}).candidates_per_user == 11
+
+
+def test_later_sources_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    toml('order_by = "relevance"\nkeep_all_predictions = true\n[selection]\nfolds = 3\nmax_networks = 3\n')
+    monkeypatch.setenv("RECOMMENDER_SELECTION__MAX_NETWORKS", "4")
+    monkeypatch.setenv("RECOMMENDER_SELECTION__SAMPLE_PAIRS", "4")
+    monkeypatch.setenv("RECOMMENDER_EVALUATION__RESAMPLES", "500")
+    monkeypatch.setenv("RECOMMENDER_RELEVANCE__METHOD", "als")
+    config = load_config(["selection.sample_pairs=5", "evaluation.list_users=7"])
+    assert (config.order_by, config.keep_all_predictions) == ("relevance", True)
+    assert (config.selection.folds, config.selection.max_networks, config.selection.sample_pairs) == (3, 4, 5)
+    assert (config.evaluation.resamples, config.evaluation.list_users) == (500, 7)
+    assert config.relevance.method == "als"
+
+
+@pytest.mark.parametrize("key", ["ease_l2", "als_l2", "popularity", "activity_power"])
+@pytest.mark.parametrize("text", ["1,0.5", "[1, 0.5]"])
+def test_values_to_choose_from_are_written_alike_everywhere(
+    monkeypatch: pytest.MonkeyPatch, key: str, text: str
+) -> None:
+    assert getattr(load_config([f"relevance.{key}={text}"]).relevance, key) == (1.0, 0.5)
+    monkeypatch.setenv(f"RECOMMENDER_RELEVANCE__{key.upper()}", text)
+    assert getattr(load_config().relevance, key) == (1.0, 0.5)
+
+
+def test_candidates_in_the_file_take_the_place_of_the_defaults() -> None:
+    toml(
+        "[selection.candidates.plain]\nmodel = { dense = false, epochs = 3 }\n"
+        "[selection.candidates.wide]\nfrom_pairs = 1000\nbelow_pairs = 2000\n"
+        "[selection.candidates.wide.model]\nhidden_layers = [128, 64]\n"
+    )
+    config = load_config()
+    assert config.chooses_model is True
+    assert list(config.selection.candidates) == ["plain", "wide"]
+    plain, wide = config.selection.candidates.values()
+    assert plain.model == ModelConfig(dense=False, epochs=3)
+    assert wide.model == ModelConfig(hidden_layers=(128, 64))
+    assert [plain.suits(pairs) for pairs in (0, 10**9)] == [True, True]
+    assert [wide.suits(pairs) for pairs in (999, 1000, 1999, 2000)] == [False, True, True, False]
+
+
+def test_a_candidate_can_be_set_in_a_call() -> None:
+    config = load_config(["selection.candidates.own.model.epochs=3", "selection.candidates.own.below_pairs=7"])
+    own = config.selection.candidates["own"]
+    assert list(config.selection.candidates) == ["own"]
+    assert (own.model.epochs, own.suits(6), own.suits(7)) == (3, True, False)
+
+
+@pytest.mark.parametrize("pairs", [1, 4_000, 20_000, 199_999, 200_000, 10**8])
+def test_some_default_candidate_suits_any_number_of_pairs(pairs: int) -> None:
+    suited = [name for name, candidate in default_candidates().items() if candidate.suits(pairs)]
+    # With and without dense layers, so that there is something to compare.
+    assert {default_candidates()[name].model.dense for name in suited} == {True, False}
