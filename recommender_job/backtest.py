@@ -68,9 +68,7 @@ def backtest(config: Config, train: Path, test: Path, columns: Columns, progress
         training = training.assign(**{RATED_AT: (pd.Timestamp(0, tz="UTC") + seconds).astype("datetime64[us, UTC]")})
     figures, predicted, lists = train_and_evaluate(training, pairs, config, progress)
     figures |= {"rejected": refused + refused_pairs}
-    return Backtest(
-        figures, _original_pairs(predicted), _original_lists(lists[lists[RANK] <= config.top_n], users, training)
-    )
+    return Backtest(figures, _original_pairs(predicted), _original_lists(lists, users, training))
 
 
 def train_and_evaluate(

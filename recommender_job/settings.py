@@ -14,7 +14,9 @@ class _Section(BaseModel):
 
 
 def split_list(value: Any) -> Any:
-    """`256,64` as it is written in the environment and on the command line."""
+    """`256,64`, or one number, as it is written in the environment and on the command line."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return (value,)
     if isinstance(value, str):
         return tuple(part for part in value.strip("[]() ").split(",") if part.strip())
     return value
@@ -157,7 +159,7 @@ class SelectionConfig(_Section):
         0.015, ge=0, le=1, description="Candidates whose RMSE is at most this share above the best one's are averaged."
     )
     max_networks: int = Field(
-        6,
+        5,
         ge=1,
         le=20,
         description="Networks in the average; where fewer candidates come close, each has several seeds.",

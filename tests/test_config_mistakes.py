@@ -136,33 +136,6 @@ def test_the_scale_has_a_width() -> None:
     assert "rating_min must lie below rating_max" in refused({"rating_min": 5, "rating_max": 5}).cause
 
 
-@pytest.mark.parametrize("candidates", [0, 9])
-def test_relevance_may_not_pick_fewer_than_a_list_holds(candidates: int) -> None:
-    assert "candidates_per_user must not lie below top_n" in refused({"candidates_per_user": candidates}).cause
-    assert load_config({"candidates_per_user": 9, "top_n": 9}).candidates_per_user == 9
-
-
-def test_a_model_without_any_term_is_refused() -> None:
-    terms = ["dense", "bias_terms", "dot_product"]
-    error = refused({f"model.{term}": False for term in terms})
-    assert "Setting `model`: " in error.cause
-    assert "one of dense, bias_terms and dot_product must be on" in error.cause
-    for kept in terms:
-        model = load_config({f"model.{term}": term == kept for term in terms}).model
-        assert [getattr(model, term) for term in terms] == [term == kept for term in terms]
-
-
-def test_a_candidate_is_held_to_the_same_rules() -> None:
-    toml("[selection.candidates.own.model]\ndense = false\nbias_terms = false\ndot_product = false\n")
-    assert "Setting `selection.candidates.own.model`: " in refused().cause
-    toml("[selection.candidates.own.model]\nepoch = 3\n")
-    assert refused().cause == "Unknown setting `selection.candidates.own.model.epoch`."
-    toml("[selection.candidates.own]\nfrom_pairs = 3\n")
-    assert "Setting `selection.candidates.own.model`: Field required" in refused().cause
-    toml("[selection]\ncandidates = {}\n")
-    assert "Setting `selection.candidates`: " in refused().cause
-
-
 @pytest.mark.parametrize("text", ["top_n = = 3", "top_n", "[gate"])
 def test_a_file_that_is_no_toml_is_told(text: str) -> None:
     toml(text)

@@ -8,11 +8,18 @@ from typing import Any
 import pytest
 
 from recommender_job.config import load_config
+from recommender_job.errors import ConfigurationError
 from recommender_job.settings import ModelConfig, default_candidates
 
 
 def toml(text: str) -> None:
     Path("recommender.toml").write_text(text, "utf-8")
+
+
+def refused(overrides: Any = ()) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(overrides)
+    return caught.value
 
 
 def test_defaults() -> None:
@@ -117,3 +124,30 @@ def test_some_default_candidate_suits_any_number_of_pairs(pairs: int) -> None:
     suited = [name for name, candidate in default_candidates().items() if candidate.suits(pairs)]
     # With and without dense layers, so that there is something to compare.
     assert {default_candidates()[name].model.dense for name in suited} == {True, False}
+
+
+@pytest.mark.parametrize("candidates", [0, 9])
+def test_relevance_may_not_pick_fewer_than_a_list_holds(candidates: int) -> None:
+    assert "candidates_per_user must not lie below top_n" in refused({"candidates_per_user": candidates}).cause
+    assert load_config({"candidates_per_user": 9, "top_n": 9}).candidates_per_user == 9
+
+
+def test_a_model_without_any_term_is_refused() -> None:
+    terms = ["dense", "bias_terms", "dot_product"]
+    error = refused({f"model.{term}": False for term in terms})
+    assert "Setting `model`: " in error.cause
+    assert "one of dense, bias_terms and dot_product must be on" in error.cause
+    for kept in terms:
+        model = load_config({f"model.{term}": term == kept for term in terms}).model
+        assert [getattr(model, term) for term in terms] == [term == kept for term in terms]
+
+
+def test_a_candidate_is_held_to_the_same_rules() -> None:
+    toml("[selection.candidates.own.model]\ndense = false\nbias_terms = false\ndot_product = false\n")
+    assert "Setting `selection.candidates.own.model`: " in refused().cause
+    toml("[selection.candidates.own.model]\nepoch = 3\n")
+    assert refused().cause == "Unknown setting `selection.candidates.own.model.epoch`."
+    toml("[selection.candidates.own]\nfrom_pairs = 3\n")
+    assert "Setting `selection.candidates.own.model`: Field required" in refused().cause
+    toml("[selection]\ncandidates = {}\n")
+    assert "Setting `selection.candidates`: " in refused().cause

@@ -75,14 +75,14 @@ def list_reasons(lists: dict[str, Any], gate: GateConfig) -> list[str]:
             f" {gate.min_personal_lists:.1%}."
         )
     # Where the catalogue is small, popularity's lists are few and alike too; nothing better is asked for then.
-    distinct = own["distinct_lists"]
-    if distinct is not None and distinct < min(gate.min_distinct_lists, popular["distinct_lists"]):
+    distinct, enough = own["distinct_lists"], lists["users"] - lists["users_without_list"] >= ENOUGH
+    if enough and distinct is not None and distinct < min(gate.min_distinct_lists, popular["distinct_lists"]):
         reasons.append(
             f"There are only {distinct:.1%} as many different lists as users, of popularity's"
             f" {popular['distinct_lists']:.1%}; gate.min_distinct_lists asks for {gate.min_distinct_lists:.1%}."
         )
     exposure = own["exposure"]
-    if exposure is not None and exposure > max(gate.max_exposure, popular["exposure"]):
+    if enough and exposure is not None and exposure > max(gate.max_exposure, popular["exposure"]):
         reasons.append(
             f"One experience stands in {exposure:.1%} of the lists, in {popular['exposure']:.1%} of popularity's;"
             f" gate.max_exposure allows {gate.max_exposure:.1%}."

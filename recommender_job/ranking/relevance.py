@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from recommender_job.errors import ArtifactBroken
 from recommender_job.ranking.ids import UNSEEN, IdMap
@@ -26,6 +27,8 @@ from recommender_job.ranking.recipe import RelevancePart
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.tables import EXPERIENCE, USER
 
+#: Fewer experiences than that are inverted by one thread.
+SMALL = 1_000
 ALS_FACTORS = 64
 ALS_ITERATIONS = 15
 #: Confidence in an interaction, in zeros' worth.
@@ -173,7 +176,9 @@ def ease(taken: sparse.csr_array, l2: float, activity_power: float) -> NDArray[n
     gram = (weighted.T @ weighted).toarray().astype(np.float64)
     diagonal = np.diag_indices(len(gram))
     gram[diagonal] += max(l2, 1e-3)
-    inverse = np.linalg.inv(gram)
+    # On small matrices, BLAS's threads lose more time to TensorFlow's than they save.
+    with threadpool_limits(limits=1 if len(gram) < SMALL else None, user_api="blas"):
+        inverse = np.linalg.inv(gram)
     matrix: NDArray[np.float64] = inverse / -np.diag(inverse)
     matrix[diagonal] = 0.0
     return np.asarray(matrix, np.float32)
@@ -182,7 +187,6 @@ def ease(taken: sparse.csr_array, l2: float, activity_power: float) -> NDArray[n
 def _als(taken: sparse.csr_array, l2: float, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Factors of users, with a row of zeros for unseen ones in front, and of experiences."""
     from implicit.cpu.als import AlternatingLeastSquares
-    from threadpoolctl import threadpool_limits
 
     # The library runs its own threads; BLAS with several would make the last bits depend on their number.
     with threadpool_limits(limits=1, user_api="blas"):

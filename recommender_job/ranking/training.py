@@ -72,7 +72,11 @@ class Trainer:
             return loss
 
         # One call for each epoch: a call for each batch would cost more than a small batch's own work.
-        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # no types
+        # Lengths are left open, so that ratings of any number run through the graph that is built once.
+        ids, values = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
+        rated = {"user": ids, "experience": ids, "rating": values}
+
+        @tf.function(input_signature=[rated, ids, tf.TensorSpec([], tf.int32)])  # type: ignore[untyped-decorator]
         def epoch(pairs: dict[str, Any], order: Any, batch: Any) -> Any:
             rows = tf.shape(order)[0]
             total = 0.0
@@ -83,7 +87,7 @@ class Trainer:
             return total / tf.cast(rows, tf.float32)
 
         self._epoch = epoch
-        self._predict = tf.function(model, reduce_retracing=True)
+        self._predict = tf.function(model, input_signature=[{"user": ids, "experience": ids}])
         self._seen = {USER: np.zeros(len(users) + 1, bool), EXPERIENCE: np.zeros(len(experiences) + 1, bool)}
 
     def fit(

@@ -43,6 +43,7 @@ def score(
     rated = rated[rated[USER].isin(users)]
     with contextlib.ExitStack() as stack:
         keep = None
+        folder.remove(predictions_file(shard))  # of an earlier attempt, perhaps by another model
         if config.keep_all_predictions:
             write = stack.enter_context(folder.table_writer(predictions_file(shard), ALL_PREDICTIONS))
 

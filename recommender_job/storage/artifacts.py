@@ -85,9 +85,9 @@ class RunFolder:
     @contextlib.contextmanager
     def table_writer(self, name: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
         """Writes a Parquet file part by part; it is there, whole, when the block ends without an error."""
-        with tempfile.TemporaryDirectory() as local:
+        with _failures(self.url(name)), tempfile.TemporaryDirectory() as local:
             whole = Path(local) / "whole"
-            with _failures(self.url(name)), pq.ParquetWriter(whole, schema, write_page_checksum=True) as writer:
+            with pq.ParquetWriter(whole, schema, write_page_checksum=True) as writer:
                 yield writer.write_table
 
             def copy(file: IO[bytes]) -> None:
@@ -95,6 +95,11 @@ class RunFolder:
                     shutil.copyfileobj(source, file)
 
             self._write(self.path / name, copy)
+
+    def remove(self, name: str) -> None:
+        """Deletes a file of an earlier attempt, if it is there."""
+        with _failures(self.url(name)):
+            (self.path / name).unlink(missing_ok=True)
 
     def read_table(self, name: str) -> pa.Table:
         """Reads a Parquet file, checking its pages."""

@@ -76,3 +76,10 @@ def test_what_could_not_be_measured_does_not_block() -> None:
     unmeasured = {f"{side}__{key}": None for side in ("model", "popularity") for key in nothing}
     found = lists(below_popularity=None, model__personal_lists=None, model__lists_compared=0, **unmeasured)
     assert list_reasons(found, GATE) == []
+
+
+def test_a_few_lists_may_well_be_alike() -> None:
+    alike = {"model__exposure": 1.0, "model__distinct_lists": 0.02}
+    assert list_reasons(lists(users=29, **alike), GATE) == []
+    assert len(list_reasons(lists(users=30, **alike), GATE)) == 2
+    assert len(list_reasons(lists(users=30, users_without_list=1, **alike), GATE)) == 1  # the one without a list

@@ -12,7 +12,8 @@ import pytest
 from recommender_job import nightly
 from recommender_job.config import Config
 from recommender_job.errors import GateBlocked
-from recommender_job.publishing.publications import rollback, status
+from recommender_job.publishing.publications import live_recipe, rollback, status
+from recommender_job.ranking.recipe import Recipe
 from recommender_job.ratings.columns import Columns
 from recommender_job.ratings.importer import import_ratings
 from recommender_job.ratings.sample import sample_ratings
@@ -105,6 +106,22 @@ def test_a_recipe_that_cannot_be_read_does_not_stop_the_night(
     result = night(1)
     assert (result["champion"], result["published"]) == ("unreadable", True)
     assert "cannot train" in result["verdict"]["champion"]
+    assert result["verdict"]["champion_rmse"] is None
+    assert "champion" not in compared_with(result)
+
+
+def test_a_champion_that_diverges_tonight_does_not_stop_the_night(
+    night: Callable[..., dict[str, Any]], database: Database
+) -> None:
+    night(0)
+    text = live_recipe(database)
+    assert text is not None
+    recipe = Recipe.model_validate_json(text)
+    wild = recipe.members[0].settings.model_copy(update={"learning_rate": 1e30})
+    members = (recipe.members[0].model_copy(update={"settings": wild}),)
+    live_from_now_on(database, recipe.model_copy(update={"members": members}).model_dump_json())
+    result = night(1)
+    assert (result["champion"], result["published"]) == ("untrainable", True)
     assert result["verdict"]["champion_rmse"] is None
     assert "champion" not in compared_with(result)
 

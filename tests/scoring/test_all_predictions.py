@@ -104,3 +104,10 @@ def test_a_shard_that_fails_half_way_leaves_none(
     with pytest.raises(TrainingDiverged, match="users 5 to 9223372036854775807 "):
         score(config, planned, 0, alone(model), wanted("factors"))
     assert not (planned.path / "score").exists()
+
+
+def test_scoring_again_without_the_switch_takes_the_earlier_file_back(scored: Callable[..., RunFolder]) -> None:
+    kept = scored(keep_all_predictions=True).path / predictions_file(0)
+    assert kept.exists()
+    scored()
+    assert not kept.exists()
