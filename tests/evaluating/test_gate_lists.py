@@ -78,7 +78,7 @@ def test_what_could_not_be_measured_does_not_block() -> None:
     assert list_reasons(found, GATE) == []
 
 
-def test_a_few_lists_may_well_be_alike() -> None:
+def test_a_few_lists_may_hold_the_same_experiences() -> None:
     alike = {"model__exposure": 1.0, "model__distinct_lists": 0.02}
     assert list_reasons(lists(users=29, **alike), GATE) == []
     assert len(list_reasons(lists(users=30, **alike), GATE)) == 2
