@@ -112,6 +112,8 @@ def personal_share(lists: pd.DataFrame, rated: pd.DataFrame, *, k: int) -> tuple
     differ = []
     for distance in (1, 2):
         for user, other in zip(users, [*users[distance:], *users[:distance]], strict=True):
+            if user == other:  # the next but one of two
+                continue
             small, large = sorted((shown[user] - had[other], shown[other] - had[user]), key=len)
             differ.append(not small <= large)
     return sum(differ) / len(differ), len(users)

@@ -91,6 +91,9 @@ class Predictor:
             if weights["bias"] is not None:
                 bias = (float(weights["bias"]), _bias_of(folder.read_arrays(f"{name}/bias.npz")))
             shares = [float(weight) for weight in weights["networks"]]
+            given = [*shares, *([bias[0]] if bias else [])]
+            if not given or not np.isfinite(given).all():
+                raise ValueError("there are no weights, or they are not finite")
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactBroken(
                 f"{folder.url(name)} is damaged: {error!r}.",

@@ -27,8 +27,9 @@ def find_recipe(
         champion: Recipe of what is live; None: nothing is.
 
     Returns:
-        The recipe, and how it was found: `how` (`configured`, `kept`, `chosen` or `untried`, where the ratings are too
-        few to compare anything on), and what `choose` and `choose_relevance` report as `model` and `relevance`.
+        The recipe, and how it was found: `how` (`configured`, `kept`, `chosen`, or `untried`, where the ratings are too
+        few to compare anything on or no candidate suits their number), and what `choose` and `choose_relevance` report
+        as `model` and `relevance`.
     """
     settings = config.selection
     if config.chooses_model and champion is not None and len(training) > settings.once_above_pairs:
@@ -38,7 +39,7 @@ def find_recipe(
     if not config.chooses_model:
         recipe = Recipe(members=seeded("configured", config.model, config.seed), relevance=relevance)
         return recipe, {"how": "configured", "model": None, "relevance": relevance_report}
-    if not folds:
+    if not folds or not any(candidate.suits(len(training)) for candidate in settings.candidates.values()):
         recipe = Recipe(members=untried(len(training), config), relevance=relevance)
         return recipe, {"how": "untried", "model": None, "relevance": relevance_report}
     members, bias, report = choose(folds, len(training), config, trainers)

@@ -42,7 +42,7 @@ def choose(
 
     Args:
         folds: Validation parts, one or more.
-        pairs: Pairs of the whole training part, which the candidates are suited to.
+        pairs: Pairs of the whole training part; one candidate or more must suit so many.
         config: `selection`, `seed` and the scale.
         trainers: For the ids of the training part.
         clock: Seconds; read to keep to the budget.
@@ -64,14 +64,15 @@ def choose(
     suited = {name: candidate.model for name, candidate in settings.candidates.items() if candidate.suits(pairs)}
     trials: dict[str, Trial] = {}
     for name, model in suited.items():
-        if trials and clock() - begun > settings.budget_seconds:
+        found = any(not trial.diverged for trial in trials.values())
+        if found and clock() - begun > settings.budget_seconds:
             break
         trials[name] = Trial(model.model_copy(update=shrinkage), config.seed, scale, clock)
         trials[name].run(folds, trainers)
     sound = {name: trial for name, trial in trials.items() if not trial.diverged}
     if not sound:
         raise TrainingDiverged(
-            f"None of the candidates {', '.join(suited) or '(none suits so many pairs)'} could be trained.",
+            f"None of the candidates {', '.join(suited)} could be trained.",
             action="Look for ratings of absurd size, or set `model` yourself.",
         )
     ranked = sorted(sound, key=lambda name: sound[name].rmse)

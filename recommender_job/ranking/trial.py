@@ -22,8 +22,8 @@ CHECKPOINTS = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
 #: RMSE of settings that are as good as each other differs by about this share by chance, over the root of the number of
 #: validation pairs: 1 % on 1,300 pairs, 0.3 % on 16,000.
 CHANCE = 0.36
-#: A training whose RMSE has come to so much more than its lowest is given up.
-LOST = 1.02
+#: A training whose RMSE is so much above its lowest, and more than chance explains, is given up.
+LOST = 0.02
 
 
 class Trial:
@@ -94,7 +94,8 @@ class Trial:
             if epoch in checkpoints:
                 curve[epoch] = trainer.predict(fold.validation).astype(np.float64)
                 errors.append(rmse_of(curve[epoch], actual, self._scale))
-            return not errors or errors[-1] < LOST * min(errors)
+            lost = max(LOST, 2 * CHANCE / math.sqrt(len(actual)))
+            return not errors or errors[-1] < min(errors) * (1 + lost)
 
         trainer.fit(fold.training, self.model, seed=self.seed, after_epoch=after_epoch)
         return curve

@@ -138,7 +138,10 @@ class RunFolder:
         """Reads a JSON file."""
         path = self.path / name
         with _reading(str(path)):
-            return dict(json.loads(path.read_bytes()))
+            value = json.loads(path.read_bytes())
+            if not isinstance(value, dict):
+                raise ValueError("it holds no object")
+            return value
 
     def write_folder(self, name: str, local: Path) -> None:
         """Replaces a folder of the run by a local one."""

@@ -57,6 +57,20 @@ def test_lists_of_something_else_are_personal() -> None:
     assert personal_share(lists({1: [10, 20], 2: [30, 10], 3: [20, 30]}), rated(had), k=2) == (1.0, 3)
 
 
+def test_two_users_are_compared_with_each_other_only() -> None:
+    assert personal_share(lists({1: [10, 20], 2: [30, 50]}), rated({1: [40], 2: [60], 3: [10, 20, 30, 50]}), k=2) == (
+        1.0,
+        2,
+    )
+
+
+def test_each_of_five_is_compared_with_all_others() -> None:
+    had = {1: [40], 2: [50], 3: [60], 4: [40], 5: [50], 6: [10, 20, 30, 40, 50, 60]}
+    shown = {1: [10, 20], 2: [10, 20], 3: [10, 20], 4: [10, 30], 5: [10, 30]}
+    # Three are shown the one list and two the other: six of ten pairs differ.
+    assert personal_share(lists(shown), rated(had), k=2) == (0.6, 5)
+
+
 def test_what_one_of_two_has_rated_does_not_make_their_lists_differ() -> None:
     # Without what the others have rated, the lists of 1, 2 and 3 are 30 and 40, 30 and 40, and 30.
     had = {1: [10], 2: [20], 3: [10, 20], 4: [10, 20, 30, 40, 50, 60]}

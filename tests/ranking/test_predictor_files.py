@@ -146,6 +146,8 @@ def test_a_flipped_bit_in_the_biases_is_told_or_harmless(predictor: Predictor, f
         {"networks": [[0.5]], "bias": None},
         {"networks": [0.1, 0.7], "bias": "a little"},
         {"networks": [0.1, 0.7, 0.2], "bias": None},
+        {"networks": [], "bias": None},
+        {"networks": [0.1, 0.7], "bias": float("nan")},
     ],
 )
 def test_weights_that_are_none_are_told(predictor: Predictor, folder: RunFolder, weights: dict[str, Any]) -> None:

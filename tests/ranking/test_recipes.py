@@ -135,3 +135,10 @@ def test_candidates_that_all_fail_stop_the_night(training: pd.DataFrame, trainer
     wild = {**SMALL, "learning_rate": 1e30}
     with pytest.raises(TrainingDiverged, match="None of the candidates wild could be trained"):
         find_recipe(training, choosing({"wild": wild}, **FEW), trainers)
+
+
+def test_where_no_candidate_suits_the_configured_model_is_used(training: pd.DataFrame, trainers: Trainers) -> None:
+    config = load_config({"selection.candidates": {"big": {"from_pairs": 10**6, "model": {"epochs": 1}}}, **FEW})
+    recipe, report = find_recipe(training, config, trainers)
+    assert report["how"] == "untried"
+    assert recipe.members == seeded("configured", config.model, config.seed)

@@ -97,7 +97,7 @@ def test_the_close_ones_are_averaged_unless_the_best_is_better_than_luck_explain
 ) -> None:
     config, ratings = choosing(TWINS, seed=seed), worlds.noise()
     folds = validation_folds(ratings, config)
-    members, _, report = choose(folds, len(ratings), config, trainers)
+    members, bias, report = choose(folds, len(ratings), config, trainers)
     scores = {name: figures["rmse"] for name, figures in report["candidates"].items()}
     best = min(scores, key=lambda name: scores[name])
     close = sorted((name for name in scores if scores[name] <= 1.015 * scores[best]), key=lambda name: scores[name])
@@ -112,6 +112,8 @@ def test_the_close_ones_are_averaged_unless_the_best_is_better_than_luck_explain
     assert report["average"] == pytest.approx(rmse(np.mean(predictions, axis=0), folds), rel=1e-6)
     assert (scores[best] < report["average"] * (1 - LUCK)) == alone
     chosen = [best] if alone else close
+    assert bias.weight == 0
+    assert report["rmse"] == (scores[best] if alone else report["average"])
     assert report["chosen"] == dict.fromkeys(chosen, 1 / len(chosen))
     assert list(dict.fromkeys(member.name for member in members)) == chosen
     assert all(member.settings.epochs == epochs[member.name] for member in members)

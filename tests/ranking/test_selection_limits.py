@@ -74,6 +74,14 @@ def test_when_all_diverge_it_is_told(folds: list[Fold], trainers: Trainers) -> N
     assert "ratings of absurd size" in caught.value.action
 
 
+def test_a_budget_that_a_diverging_candidate_used_up_leaves_one_that_can_be_trained(
+    folds: list[Fold], trainers: Trainers
+) -> None:
+    config = choosing({"wild": WILD, **CANDIDATES}, **{"selection.budget_seconds": 0.5})
+    report = choose(folds, 500, config, trainers, ticking())[2]
+    assert list(report["candidates"]) == ["wild", next(iter(CANDIDATES))]
+
+
 def test_only_candidates_that_suit_so_many_pairs_are_tried(folds: list[Fold], trainers: Trainers) -> None:
     bounds: dict[str, dict[str, Any]] = {
         "any": {},

@@ -153,3 +153,11 @@ def test_a_damaged_mark_is_not_a_finished_stage(folder: RunFolder) -> None:
     Path(folder.url("finished/train.json")).write_bytes(b'{"epo')
     with pytest.raises(ArtifactBroken, match=r"train\.json is damaged"):
         folder.summary("train")
+
+
+@pytest.mark.parametrize("text", ["null", "[1]", "3"])
+def test_json_that_is_no_object(folder: RunFolder, text: str) -> None:
+    folder.path.mkdir(parents=True)
+    Path(folder.url("a.json")).write_text(text, "utf-8")
+    with pytest.raises(ArtifactBroken, match="is damaged: it holds no object"):
+        folder.read_json("a.json")
