@@ -13,7 +13,8 @@ from benchmarks.ratings import clean_pairs
 from recommender_job.config import Config, load_config
 from recommender_job.ranking.predictor import train_predictor
 from recommender_job.ranking.recipes import find_recipe
-from recommender_job.ranking.training import Trainers, fit
+from recommender_job.ranking.trainer import Trainers
+from recommender_job.ranking.training import fit
 from recommender_job.ratings.split import split
 
 ROUNDS = 3

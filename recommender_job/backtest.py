@@ -17,7 +17,7 @@ from recommender_job.ranking.predictor import train_predictor
 from recommender_job.ranking.recipes import find_recipe
 from recommender_job.ranking.relevance import train_relevance
 from recommender_job.ranking.stages import Progress
-from recommender_job.ranking.training import Trainers
+from recommender_job.ranking.trainer import Trainers
 from recommender_job.ratings.columns import Columns
 from recommender_job.ratings.reader import read_batches
 from recommender_job.tables import EXPERIENCE, PREDICTED, RANK, RATED_AT, RATING, USER

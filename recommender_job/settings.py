@@ -53,18 +53,16 @@ class ModelConfig(_Section):
     learning_rate: float = Field(0.005, gt=0, description="Step size of the optimizer.")
     batch_size: int = Field(256, ge=1, description="Ratings in a training step.")
     epochs: int = Field(80, ge=1, description="Passes over the ratings; the most, when stopping early.")
-
     seeds: int = Field(1, ge=1, le=100, description="Models that differ in their seed only; their mean predicts.")
+    validation_share: float = Field(
+        0.0, ge=0, lt=1, description="Share of the training pairs kept aside to stop early; 0: always all epochs."
+    )
+    patience: int = Field(5, ge=1, description="Epochs without improvement on the validation part before stopping.")
 
     @field_validator("hidden_layers", mode="before")
     @classmethod
     def _split_list(cls, value: Any) -> Any:
         return split_list(value)
-
-    validation_share: float = Field(
-        0.0, ge=0, lt=1, description="Share of the training pairs kept aside to stop early; 0: always all epochs."
-    )
-    patience: int = Field(5, ge=1, description="Epochs without improvement on the validation part before stopping.")
 
     @model_validator(mode="after")
     def _predicts_something(self) -> ModelConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recommender_job.errors import ArtifactBroken
 from recommender_job.ranking.bias import BiasModel
 from recommender_job.ranking.ids import IdMap
 from recommender_job.ranking.recipe import Member, Recipe
 from recommender_job.ranking.trained import TrainedModel
-from recommender_job.ranking.training import Trainers, fit
+from recommender_job.ranking.trainer import Trainers
+from recommender_job.ranking.training import fit
 from recommender_job.storage.artifacts import RunFolder
 
 
@@ -87,18 +88,13 @@ class Predictor:
         """
         weights = folder.read_json(f"{name}/weights.json")
         bias = None
-        try:
+        with folder.reading(f"{name}/weights.json"):
             if weights["bias"] is not None:
-                bias = (float(weights["bias"]), _bias_of(folder.read_arrays(f"{name}/bias.npz")))
+                bias = (float(weights["bias"]), _bias_of(folder, f"{name}/bias.npz"))
             shares = [float(weight) for weight in weights["networks"]]
             given = [*shares, *([bias[0]] if bias else [])]
             if not given or not np.isfinite(given).all():
                 raise ValueError("there are no weights, or they are not finite")
-        except (KeyError, TypeError, ValueError) as error:
-            raise ArtifactBroken(
-                f"{folder.url(name)} is damaged: {error!r}.",
-                action="Clear the stage that writes it and those after it.",
-            ) from error
         networks = (TrainedModel.load(folder, f"{name}/network-{place}") for place in range(len(shares)))
         return cls(tuple(zip(shares, networks, strict=True)), bias)
 
@@ -133,16 +129,16 @@ def train_predictor(
     networks: list[tuple[float, TrainedModel]] = []
     members: list[Member] = []
     figures: list[dict[str, Any]] = []
-    most, before = sum(member.settings.epochs for member in recipe.members), 0
-    for member in recipe.members:
+    most = sum(member.settings.epochs for member in recipe.members)
+    for place, member in enumerate(recipe.members):
+        before = sum(earlier.settings.epochs for earlier in recipe.members[:place])
         network, fitted = fit(
             ratings,
             member.settings,
             seed=member.seed,
             trainers=trainers,
-            progress=lambda epoch, _, before=before: progress(before + epoch, most),  # type: ignore[misc]
+            progress=functools.partial(_told, progress, before, most),
         )
-        before += member.settings.epochs
         settings = member.settings.model_copy(update={"epochs": fitted["epochs"], "validation_share": 0.0})
         members.append(member.model_copy(update={"settings": settings}))
         networks.append((member.weight, network))
@@ -155,6 +151,11 @@ def train_predictor(
     return Predictor(tuple(networks), bias), recipe.model_copy(update={"members": tuple(members)}), first
 
 
+def _told(progress: Callable[[int, int], None], before: int, most: int, epoch: int, _: int) -> None:
+    """Tells the progress of one network as that of all."""
+    progress(before + epoch, most)
+
+
 def _bias_arrays(bias: BiasModel) -> dict[str, NDArray[Any]]:
     return {
         "user_ids": bias.users.ids,
@@ -165,6 +166,8 @@ def _bias_arrays(bias: BiasModel) -> dict[str, NDArray[Any]]:
     }
 
 
-def _bias_of(arrays: dict[str, NDArray[Any]]) -> BiasModel:
-    users, experiences = IdMap(arrays["user_ids"]), IdMap(arrays["experience_ids"])
-    return BiasModel(users, experiences, float(arrays["mean"]), arrays["user"], arrays["experience"])
+def _bias_of(folder: RunFolder, name: str) -> BiasModel:
+    arrays = folder.read_arrays(name)
+    with folder.reading(name):
+        users, experiences = IdMap(arrays["user_ids"]), IdMap(arrays["experience_ids"])
+        return BiasModel(users, experiences, float(arrays["mean"]), arrays["user"], arrays["experience"])

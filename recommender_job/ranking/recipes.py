@@ -11,7 +11,7 @@ from recommender_job.ranking.folds import validation_folds
 from recommender_job.ranking.recipe import Recipe, seeded
 from recommender_job.ranking.relevance_selection import choose_relevance
 from recommender_job.ranking.selection import choose, untried
-from recommender_job.ranking.training import Trainers
+from recommender_job.ranking.trainer import Trainers
 from recommender_job.tables import EXPERIENCE
 
 

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from recommender_job.errors import ArtifactBroken
 from recommender_job.ranking.ids import UNSEEN, IdMap
 from recommender_job.ranking.recipe import RelevancePart
 from recommender_job.storage.artifacts import RunFolder
@@ -100,15 +99,10 @@ class RelevanceModel:
             ArtifactBroken: The file is missing or damaged.
         """
         arrays = folder.read_arrays(f"{name}/relevance.npz")
-        try:
+        with folder.reading(f"{name}/relevance.npz"):
             users, experiences = IdMap(arrays["user_ids"]), IdMap(arrays["experience_ids"])
             weight = float(arrays["popularity_weight"])
             return cls(users, experiences, arrays["matrix"], arrays.get("factors"), arrays["share"], weight)
-        except (KeyError, ValueError) as error:
-            raise ArtifactBroken(
-                f"{folder.url(name)}/relevance.npz is damaged: {error!r}.",
-                action="Clear the stage that writes it and those after it.",
-            ) from error
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from recommender_job.errors import TrainingDiverged
 from recommender_job.ranking.bias import SWEEPS, BiasModel
 from recommender_job.ranking.folds import Fold
 from recommender_job.ranking.recipe import BiasPart, Member, seeded
-from recommender_job.ranking.training import Trainers
+from recommender_job.ranking.trainer import Trainers
 from recommender_job.ranking.trial import Trial, clearly_better, rmse_of
 from recommender_job.tables import EXPERIENCE, RATING, USER
 

@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from recommender_job.config import Config
-from recommender_job.errors import ArtifactBroken, TrainingDiverged
+from recommender_job.errors import TrainingDiverged
 from recommender_job.ranking.predictor import Predictor, train_predictor
 from recommender_job.ranking.recipe import Recipe
 from recommender_job.ranking.recipes import find_recipe
 from recommender_job.ranking.relevance import RelevanceModel, train_relevance
-from recommender_job.ranking.training import Trainers
+from recommender_job.ranking.trainer import Trainers
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.ratings.split import split
 from recommender_job.storage.artifacts import RunFolder
@@ -115,13 +115,8 @@ def load_recipe(folder: RunFolder, name: str) -> Recipe:
     Raises:
         ArtifactBroken: The file is missing or damaged.
     """
-    try:
+    with folder.reading(f"{name}/recipe.json"):
         return Recipe.model_validate(folder.read_json(f"{name}/recipe.json"))
-    except ValidationError as error:
-        raise ArtifactBroken(
-            f"{folder.url(name)}/recipe.json is damaged: {error.errors()[0]['msg']}.",
-            action="Clear the stage that writes it and those after it.",
-        ) from error
 
 
 def _readable(live: str | None) -> Recipe | None:

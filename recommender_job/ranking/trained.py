@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender_job.errors import ArtifactBroken
 from recommender_job.ranking.ids import IdMap
 from recommender_job.settings import ModelConfig
 from recommender_job.storage.artifacts import RunFolder
@@ -55,14 +54,10 @@ class TrainedModel:
             ArtifactBroken: A file is missing or damaged.
         """
         arrays = folder.read_arrays(f"{name}/weights.npz")
-        try:
+        with folder.reading(f"{name}/settings.json"):
             settings = ModelConfig(**folder.read_json(f"{name}/settings.json"))
-        except ValueError as error:
-            raise _broken(folder.url(f"{name}/settings.json"), error) from error
-        try:
+        with folder.reading(f"{name}/weights.npz"):
             users, experiences = IdMap(arrays.pop("user_ids")), IdMap(arrays.pop("experience_ids"))
-        except (KeyError, ValueError) as error:
-            raise _broken(folder.url(f"{name}/weights.npz"), error) from error
         return cls(settings, users, experiences, arrays)
 
     def predict(self, users: NDArray[np.int64], experiences: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -93,10 +88,3 @@ class TrainedModel:
 
     def _arrays(self) -> Arrays:
         return {**self.weights, "user_ids": self.users.ids, "experience_ids": self.experiences.ids}
-
-
-def _broken(file: str, error: Exception) -> ArtifactBroken:
-    return ArtifactBroken(
-        f"{file} is damaged: {' '.join(str(error).split())}.",
-        action="Clear the stage that writes it and those after it.",
-    )

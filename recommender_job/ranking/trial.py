@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recommender_job.errors import TrainingDiverged
 from recommender_job.ranking.folds import Fold
-from recommender_job.ranking.training import Trainers
+from recommender_job.ranking.trainer import Trainers
 from recommender_job.settings import ModelConfig
 from recommender_job.tables import RATING
 

@@ -143,6 +143,14 @@ class RunFolder:
                 raise ValueError("it holds no object")
             return value
 
+    def reading(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """For the work on what was read from a file: an error in it says that the file is damaged.
+
+        Raises:
+            ArtifactBroken: Instead of a missing key, a wrong type or a wrong value.
+        """
+        return _reading(self.url(name))
+
     def write_folder(self, name: str, local: Path) -> None:
         """Replaces a folder of the run by a local one."""
         path = self.path / name
@@ -185,11 +193,11 @@ def _reading(what: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ArtifactBroken(f"{what} is not there.", action=action) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, KeyError, RuntimeError, OSError) as error:
         # pyarrow's checksums fail without a number; a damaged archive sends the reader to impossible places.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise _storage_failed(what, error) from error
-        raise ArtifactBroken(f"{what} is damaged: {error}.", action=action) from error
+        raise ArtifactBroken(f"{what} is damaged: {' '.join(str(error).split())}.", action=action) from error
 
 
 @contextlib.contextmanager

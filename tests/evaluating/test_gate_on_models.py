@@ -17,7 +17,7 @@ from recommender_job.ranking.ids import IdMap
 from recommender_job.ranking.predictor import Predictor, train_predictor
 from recommender_job.ranking.recipe import Member, Recipe, RelevancePart
 from recommender_job.ranking.relevance import RelevanceModel, train_relevance
-from recommender_job.ranking.training import Trainers
+from recommender_job.ranking.trainer import Trainers
 from recommender_job.ratings.split import split
 from tests.evaluating.worlds import taste_world
 

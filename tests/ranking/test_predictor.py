@@ -16,7 +16,8 @@ from recommender_job.ranking.bias import BiasModel
 from recommender_job.ranking.predictor import Predictor, train_predictor
 from recommender_job.ranking.recipe import BiasPart, Member, Recipe
 from recommender_job.ranking.trained import TrainedModel
-from recommender_job.ranking.training import Trainers, fit
+from recommender_job.ranking.trainer import Trainers
+from recommender_job.ranking.training import fit
 from recommender_job.settings import ModelConfig
 from tests.ranking import worlds
 

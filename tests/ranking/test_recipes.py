@@ -15,7 +15,7 @@ from recommender_job.ranking.recipe import BiasPart, Member, Recipe, RelevancePa
 from recommender_job.ranking.recipes import find_recipe
 from recommender_job.ranking.relevance_selection import choose_relevance
 from recommender_job.ranking.selection import choose
-from recommender_job.ranking.training import Trainers
+from recommender_job.ranking.trainer import Trainers
 from recommender_job.settings import ModelConfig
 from tests.ranking import worlds
 from tests.ranking.worlds import SMALL, choosing, without_seconds

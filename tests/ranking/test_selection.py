@@ -14,7 +14,8 @@ from recommender_job.ranking.bias import BiasModel
 from recommender_job.ranking.folds import Fold, validation_folds
 from recommender_job.ranking.recipe import BiasPart, Member
 from recommender_job.ranking.selection import LUCK, choose
-from recommender_job.ranking.training import Trainers, fit
+from recommender_job.ranking.trainer import Trainers
+from recommender_job.ranking.training import fit
 from tests.ranking import worlds
 from tests.ranking.worlds import CANDIDATES, TWINS, choosing, without_seconds
 

@@ -12,7 +12,7 @@ from recommender_job.config import load_config
 from recommender_job.errors import TrainingDiverged
 from recommender_job.ranking.folds import Fold, validation_folds
 from recommender_job.ranking.selection import choose, untried
-from recommender_job.ranking.training import Trainers
+from recommender_job.ranking.trainer import Trainers
 from tests.ranking import worlds
 from tests.ranking.worlds import CANDIDATES, SMALL, choosing, ticking, without_seconds
 

@@ -12,7 +12,8 @@ import pytest
 from recommender_job.errors import TrainingDiverged
 from recommender_job.ranking.bias import BiasModel
 from recommender_job.ranking.ids import IdMap
-from recommender_job.ranking.training import Trainer, Trainers, fit
+from recommender_job.ranking.trainer import Trainer, Trainers
+from recommender_job.ranking.training import fit
 from recommender_job.settings import ModelConfig
 from tests.ranking import worlds
 

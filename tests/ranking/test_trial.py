@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from recommender_job.ranking.folds import Fold, validation_folds
-from recommender_job.ranking.training import Trainers, fit
+from recommender_job.ranking.trainer import Trainers
+from recommender_job.ranking.training import fit
 from recommender_job.ranking.trial import Trial, clearly_better, rmse_of
 from recommender_job.settings import ModelConfig
 from tests.ranking import worlds
