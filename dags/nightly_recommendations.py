@@ -1,8 +1,8 @@
 """### Nightly recommendations
 
-Reads the new ratings, trains tonight's model (the *challenger*), evaluates it on ratings it has not seen, lets it pass
-the gate or stops, trains the final model on all ratings, predicts every user-experience pair in shards, and publishes
-each user's best experiences in one switch.
+Reads the new ratings, chooses and trains tonight's model (the *challenger*), evaluates it on ratings it has not seen
+beside the settings of what is live (the *champion*), lets it pass the gate or stops, trains the final model on all
+ratings, predicts every user-experience pair in shards, and publishes each user's best experiences in one switch.
 
 **When a task fails**, its error says what happened and what to do next; `docs/runbook.md` explains each one. The
 website keeps last night's lists until `publish` has switched. *Clear* is always safe: a task replaces its own output
@@ -112,14 +112,14 @@ def nightly_recommendations() -> None:
 
     @task
     def train() -> dict[str, Any]:
-        """Holds some pairs out and trains the challenger on the others."""
+        """Holds some pairs out, chooses and trains the challenger on the others, and trains the champion again."""
         from recommender_job import nightly
 
         return nightly.train(*night())
 
     @task
     def evaluate() -> dict[str, Any]:
-        """Predicts the held-out pairs with the challenger and with the naive baselines."""
+        """Predicts the held-out pairs with challenger, champion and naive baselines, and makes their lists."""
         from recommender_job import nightly
 
         return nightly.evaluate(*night())
@@ -133,7 +133,7 @@ def nightly_recommendations() -> None:
 
     @task
     def refit() -> dict[str, Any]:
-        """Trains the final model, with the challenger's settings, on all ratings."""
+        """Trains the final model, by the challenger's recipe, on all ratings."""
         from recommender_job import nightly
 
         return nightly.refit(*night())

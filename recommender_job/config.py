@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -109,6 +116,15 @@ class Config(BaseSettings):
         if isinstance(given, Mapping) and preset:
             return {**values, "model": {**preset, **given}}
         return values
+
+    @field_validator("candidates_per_user", mode="wrap")
+    @classmethod
+    def _number_or_all(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        """One message under the setting's own name, where pydantic would tell one for each type it can have."""
+        try:
+            return validate(value)
+        except ValidationError:
+            raise ValueError("must be a whole number or `all`") from None
 
     @field_validator("timezone")
     @classmethod

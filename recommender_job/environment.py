@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_settings import EnvSettingsSource
@@ -36,7 +36,7 @@ class StrictEnvironment(EnvSettingsSource):
         for name in os.environ:
             if name.startswith(ENV_PREFIX):
                 key = name.removeprefix(ENV_PREFIX).lower().replace("__", ".")
-                if key not in known and key not in tops:
+                if key not in tops and not any(_names(pattern, key) for pattern in known):
                     raise ConfigurationError(
                         f"Environment variable {name} names no setting.", action=suggest(key, known)
                     )
@@ -44,14 +44,22 @@ class StrictEnvironment(EnvSettingsSource):
 
 
 def known_keys(model: type[BaseModel]) -> Iterable[str]:
-    """Every setting by its full name, sections and keys joined by dots."""
+    """Every setting by its full name, sections and keys joined by dots; `.*` stands for keys of the user's own."""
     for name, field in model.model_fields.items():
         kinds = [field.annotation, *get_args(field.annotation)]
+        if get_origin(field.annotation) is dict:
+            yield f"{name}.*"
+            continue
         sections = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if not sections:
             yield name
         for section in sections:
             yield from (f"{name}.{inner}" for inner in known_keys(section))
+
+
+def _names(pattern: str, key: str) -> bool:
+    section = pattern.removesuffix(".*")
+    return key == section or (section != pattern and key.startswith(f"{section}."))
 
 
 def suggest(key: str, known: set[str]) -> str:
@@ -60,5 +68,7 @@ def suggest(key: str, known: set[str]) -> str:
     tails = {name.rsplit(".", 1)[-1]: name for name in known}
     near = difflib.get_close_matches(key, [*known, *tails], n=1, cutoff=0.5)
     return (
-        f"Did you mean `{tails.get(near[0], near[0])}`?" if near else "See the settings in recommender_job/config.py."
+        f"Did you mean `{tails.get(near[0], near[0])}`?"
+        if near
+        else "See the settings in recommender_job/config.py and settings.py."
     )

@@ -151,3 +151,24 @@ def test_a_candidate_is_held_to_the_same_rules() -> None:
     assert "Setting `selection.candidates.own.model`: Field required" in refused().cause
     toml("[selection]\ncandidates = {}\n")
     assert "Setting `selection.candidates`: " in refused().cause
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("CANDIDATES", '{"mine": {"model": {"epochs": 3}}}'), ("CANDIDATES__MINE__MODEL__EPOCHS", "3")],
+)
+def test_candidates_from_a_variable_of_their_own(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(f"RECOMMENDER_SELECTION__{variable}", value)
+    assert {name: one.model.epochs for name, one in load_config().selection.candidates.items()} == {"mine": 3}
+
+
+def test_a_variable_beside_a_setting_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMMENDER_GATE__MAX_RMSE__MORE", "3")
+    assert "names no setting" in refused().cause
+
+
+def test_candidates_per_user_says_what_it_takes() -> None:
+    error = refused({"candidates_per_user": "some"})
+    assert error.cause == (
+        "Setting `candidates_per_user`: Value error, must be a whole number or `all` (given: 'some')."
+    )

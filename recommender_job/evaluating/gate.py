@@ -70,9 +70,9 @@ def list_reasons(lists: dict[str, Any], gate: GateConfig) -> list[str]:
     personal = own["personal_lists"]
     if personal is not None and own["lists_compared"] >= ENOUGH and personal < gate.min_personal_lists:
         reasons.append(
-            f"The lists are the same for nearly everybody: of {own['lists_compared']:,} users, {personal:.1%} are shown"
-            " anything that the next is not shown and has not rated; gate.min_personal_lists asks for"
-            f" {gate.min_personal_lists:.1%}."
+            f"The lists are the same for nearly everybody: of the pairs compared among {own['lists_compared']:,} users,"
+            f" {personal:.1%} have lists that differ by more than what the two have rated; gate.min_personal_lists asks"
+            f" for {gate.min_personal_lists:.1%}."
         )
     # Where the catalogue is small, popularity's lists are few and alike too; nothing better is asked for then.
     distinct, enough = own["distinct_lists"], lists["users"] - lists["users_without_list"] >= ENOUGH

@@ -48,9 +48,10 @@ def selection_lines(selection: dict[str, Any]) -> list[str]:
     model, relevance = selection["model"], selection["relevance"]
     if model:
         parts = ", ".join(f"{name} {weight:.2f}" for name, weight in model["chosen"].items())
+        seeds = "one seed each" if model["seeds"] == 1 else f"{model['seeds']} seeds each"
         lines.append(
             f"model chosen among {len(model['candidates'])} on {model['validation_pairs']:,} validation pairs in"
-            f" {model['seconds']:.1f} s: {parts}; {model['seeds']} seeds each"
+            f" {model['seconds']:.1f} s: {parts}; {seeds}"
         )
     else:
         lines.append(f"model {selection['how']}")

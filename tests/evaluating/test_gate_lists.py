@@ -28,8 +28,8 @@ def test_lists_that_hold_less_than_popularitys_block_beyond_the_margin() -> None
 def test_lists_that_are_the_same_for_nearly_everybody_block() -> None:
     same = lists(model__personal_lists=0.049)
     assert list_reasons(same, GATE) == [
-        "The lists are the same for nearly everybody: of 100 users, 4.9% are shown anything that the next is not shown"
-        " and has not rated; gate.min_personal_lists asks for 5.0%."
+        "The lists are the same for nearly everybody: of the pairs compared among 100 users, 4.9% have lists that"
+        " differ by more than what the two have rated; gate.min_personal_lists asks for 5.0%."
     ]
     assert list_reasons(lists(model__personal_lists=0.05), GATE) == []
     assert list_reasons(same, GateConfig(min_personal_lists=0)) == []
