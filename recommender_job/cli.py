@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from recommender_job import cli_database, cli_publications, console
+from recommender_job import cli_database, cli_publications, cli_quarantine, cli_users, console
 from recommender_job.cli_options import (
     DateFormat,
     Delimiter,
@@ -36,6 +36,8 @@ app = typer.Typer(
 )
 app.add_typer(cli_database.app, name="db")
 app.add_typer(cli_publications.app, name="publications")
+app.add_typer(cli_quarantine.app, name="quarantine")
+app.add_typer(cli_users.app)
 
 
 @app.command()

@@ -30,6 +30,7 @@ from pydantic_settings import (
 
 from recommender_job.environment import ENV_PREFIX, StrictEnvironment, known_keys, suggest
 from recommender_job.errors import ConfigurationError
+from recommender_job.safeguards import ChecksConfig, QuarantineConfig, RulesConfig, SanityConfig
 from recommender_job.settings import (
     PRESETS,
     EvaluationConfig,
@@ -69,8 +70,17 @@ class Config(BaseSettings):
     relevant_rating: float = Field(4.0, description="Rating from which an experience counts as liked.")
     timezone: str = Field("America/Bogota", description="IANA zone of dates and times that carry none.")
     lookback_minutes: float = Field(
-        10.0, ge=0, description="Minutes before the watermark that are read again, for ratings that committed late."
+        60.0, ge=0, description="Minutes before the watermark that are read again, for ratings that committed late."
     )
+    full_read: bool = Field(False, description="Read all ratings again, whatever earlier runs have read.")
+    full_read_days: float = Field(
+        7.0, ge=0, description="Days after which all ratings are read again by themselves; 0: every night."
+    )
+    extract_memory_mb: int = Field(
+        512, ge=64, description="Memory in MiB for merging ratings with the last snapshot; more goes to the disk."
+    )
+    quarantine: QuarantineConfig = Field(default_factory=QuarantineConfig, description="Refused rows.")
+    sanity: SanityConfig = Field(default_factory=SanityConfig, description="The ratings of a night as a whole.")
 
     holdout: Holdout = Field("last", description="Pairs to evaluate on: last of each user, latest, or random.")
     holdout_share: float = Field(0.2, gt=0, lt=1, description="Share held out by `time` and `random`.")
@@ -102,6 +112,8 @@ class Config(BaseSettings):
         10.0, gt=0, description="Ratings' worth of pull to the mean in the default list's Bayesian average."
     )
 
+    rules: RulesConfig = Field(default_factory=RulesConfig, description="What may stand in a list.")
+    checks: ChecksConfig = Field(default_factory=ChecksConfig, description="The lists of a night as a whole.")
     dry_run: bool = Field(False, description="Build and check the publication but do not switch to it.")
     allow_older: bool = Field(False, description="Let this run replace the publication of a newer night.")
     keep_publications: int = Field(3, ge=1, le=100, description="Publications kept for rollback, the active included.")

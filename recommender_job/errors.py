@@ -72,6 +72,14 @@ class SourceBroken(PermanentError):
     """A source query does not return what its contract promises."""
 
 
+class TooManyRefused(PermanentError):
+    """More ratings than `quarantine.max_share` were refused; they are in the quarantine."""
+
+
+class SourceSuspicious(PermanentError):
+    """The ratings as a whole differ from those of the last nights more than `sanity` allows."""
+
+
 class NothingToTrainOn(PermanentError):
     """Too few usable ratings are left to train on or to hold out."""
 
@@ -108,6 +116,10 @@ class OutputRefused(PermanentError):
 
 class RunTooOld(PermanentError):
     """A newer publication is active than the one this run would publish."""
+
+
+class StaleRecommendations(PermanentError):
+    """What the website shows is older than it may be, or is not what the contract promises."""
 
 
 class NotPublished(PermanentError):

@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Holdout = Literal["last", "time", "random"]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Base of the sections: frozen, and unknown keys are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -22,7 +24,7 @@ def split_list(value: Any) -> Any:
     return value
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """The ranking model and how it is trained."""
 
     embedding_dimension: int = Field(32, ge=1, le=1024, description="Length of each user and experience vector.")
@@ -97,7 +99,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class Candidate(_Section):
+class Candidate(Section):
     """One of the settings that are compared."""
 
     from_pairs: int = Field(0, ge=0, description="Tried when there are so many training pairs or more.")
@@ -143,7 +145,7 @@ def default_candidates() -> dict[str, Candidate]:
     }
 
 
-class SelectionConfig(_Section):
+class SelectionConfig(Section):
     """How the model's settings are chosen, on parts of the training part cut as the holdout was."""
 
     mode: Literal["auto", "always", "never"] = Field(
@@ -176,7 +178,7 @@ class SelectionConfig(_Section):
     )
 
 
-class RelevanceConfig(_Section):
+class RelevanceConfig(Section):
     """The relevance model. Of several values, the best on the validation parts is chosen."""
 
     method: Literal["auto", "ease", "als", "popularity"] = Field(
@@ -202,7 +204,7 @@ class RelevanceConfig(_Section):
         return split_list(value)
 
 
-class EvaluationConfig(_Section):
+class EvaluationConfig(Section):
     """The figures on the holdout."""
 
     resamples: int = Field(2000, ge=100, le=10_000, description="Bootstrap resamples behind each interval.")
@@ -210,7 +212,7 @@ class EvaluationConfig(_Section):
     list_users: int = Field(20_000, ge=1, description="Held-out users whose lists are evaluated, at most.")
 
 
-class GateConfig(_Section):
+class GateConfig(Section):
     """What tonight's model must reach before the website sees its lists."""
 
     max_rmse: float = Field(1.0, gt=0, description="Highest RMSE on the holdout that passes, in rating points.")

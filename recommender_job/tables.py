@@ -19,6 +19,8 @@ UPDATED_AT = "updated_at"
 RANK = "rank"
 NAME = "name"
 PREDICTED = "predicted_rating"
+GROUP = "group_name"
+PINNED_RANK = "pinned_rank"
 
 _MOMENT = arrow.timestamp("us", tz="UTC")
 
@@ -47,6 +49,22 @@ SOURCE_EXPERIENCES = arrow.schema(
     ]
 )
 SOURCE_USERS = arrow.schema([_column(USER, arrow.int64()), _column("is_active", arrow.bool_())])
+
+#: Optional: keys of ratings that are gone; what users do not want; how experiences may be offered.
+SOURCE_DELETIONS = arrow.schema(
+    [_column(USER, arrow.int64()), _column(EXPERIENCE, arrow.int64()), _column(RATED_AT, _MOMENT)]
+)
+SOURCE_OPT_OUTS = arrow.schema(
+    [_column(USER, arrow.int64()), _column(EXPERIENCE, arrow.int64()), _column("until", _MOMENT, nullable=True)]
+)
+SOURCE_EXPERIENCE_RULES = arrow.schema(
+    [
+        _column(EXPERIENCE, arrow.int64()),
+        _column(GROUP, arrow.string(), nullable=True),
+        _column(PINNED_RANK, arrow.int64(), nullable=True),
+        _column("is_excluded", arrow.bool_()),
+    ]
+)
 
 #: The predicted rating of every scored pair, clipped to the scale.
 ALL_PREDICTIONS = arrow.schema(

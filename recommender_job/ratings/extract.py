@@ -21,7 +21,9 @@ from recommender_job.tables import (
     EXPERIENCE,
     RATED_AT,
     RATING,
+    SOURCE_EXPERIENCE_RULES,
     SOURCE_EXPERIENCES,
+    SOURCE_OPT_OUTS,
     SOURCE_RATINGS,
     SOURCE_USERS,
     UPDATED_AT,
@@ -31,6 +33,8 @@ from recommender_job.tables import (
 SNAPSHOT = "extract/snapshot.parquet"
 EXPERIENCES = "extract/experiences.parquet"
 USERS = "extract/users.parquet"
+OPT_OUTS = "extract/opt_outs.parquet"
+EXPERIENCE_RULES = "extract/experience_rules.parquet"
 
 _KEY = [USER, EXPERIENCE, RATED_AT]
 _ALWAYS = "-infinity"
@@ -61,10 +65,16 @@ def extract(config: Config, run: Run, folder: RunFolder, database: Database) -> 
         ).to_pandas()
         experiences = read_source(config, transaction, "experiences", SOURCE_EXPERIENCES, unique=EXPERIENCE)
         users = read_source(config, transaction, "users", SOURCE_USERS, unique=USER)
+        opt_outs = read_source(config, transaction, "opt_outs", SOURCE_OPT_OUTS, optional=True)
+        rules = read_source(
+            config, transaction, "experience_rules", SOURCE_EXPERIENCE_RULES, unique=EXPERIENCE, optional=True
+        )
     snapshot = merge(old, new)
     folder.write_table(SNAPSHOT, snapshot)
     folder.write_table(EXPERIENCES, experiences)
     folder.write_table(USERS, users)
+    folder.write_table(OPT_OUTS, opt_outs)
+    folder.write_table(EXPERIENCE_RULES, rules)
     summary = {
         "cutoff": run.cutoff.isoformat(),
         "extracted": count_fresh(old, new),

@@ -222,7 +222,8 @@ def translated() -> Iterator[None]:
         if isinstance(origin, psycopg2.errors.InsufficientPrivilege):
             raise ConfigurationError(
                 f"The database says: {text}",
-                action="Grant the job's role what `sql/migrations/0003_views_and_roles.sql` lists.",
+                action="Grant the job's account recommender_reader and recommender_writer; what they may do is in"
+                " `sql/migrations/0003_views_and_roles.sql` and the files after it.",
             ) from error
         if isinstance(origin, psycopg2.ProgrammingError) and origin.pgcode is None:
             raise ConfigurationError(f"The driver says: {text}", action="Correct `database_url`.") from error

@@ -27,6 +27,7 @@ def read_source(
     schema: pa.Schema,
     *,
     unique: str | None = None,
+    optional: bool = False,
     **parameters: Any,
 ) -> pa.Table:
     """Runs `<name>.sql` and returns its rows.
@@ -34,9 +35,10 @@ def read_source(
     Args:
         config: Says where the queries lie.
         transaction: All three queries of a run share one, so that they see the same moment.
-        name: `ratings`, `experiences` or `users`.
+        name: Name of the query's file, such as `ratings`.
         schema: Columns that the contract promises; nullable ones are marked as such.
         unique: A column in which no value may repeat.
+        optional: Whether the file may be missing; there are no rows then.
         parameters: Values of the query's `%(name)s` parameters.
 
     Raises:
@@ -44,6 +46,8 @@ def read_source(
     """
     file = (config.source_queries or sql_folder() / "source") / f"{name}.sql"
     try:
+        if optional and not file.exists():
+            return schema.empty_table()
         query = file.read_text("utf-8").strip().rstrip(";")
     except UnicodeError as error:
         raise SourceBroken(f"{file}: it is not utf-8 text: {error}.", action="Save it as UTF-8.") from error

@@ -59,7 +59,7 @@ def test_the_default_list_and_the_status(website: Any) -> None:
     assert [row["rank"] for row in default] == [1, 2, 3, 4, 5]
     assert {(row["source"], row["publication_id"]) for row in default} == {("popular", 1)}
     assert list(default[0]) == [
-        "rank", "experience_id", "experience_name", "predicted_rating", "source", "publication_id",
+        "rank", "experience_id", "experience_name", "predicted_rating", "source", "publication_id", "reason",
     ]  # fmt: skip
     status = website.rows("select * from recommender.recommendation_status")[0]
     assert status["run_id"] == "night"

@@ -18,7 +18,14 @@ VIEWS = {
     "recommender.default_recommendations",
     "recommender.recommendation_status",
 }
-SOURCE = {"website.users", "website.experiences", "website.ratings"}
+SOURCE = {
+    "website.users",
+    "website.experiences",
+    "website.ratings",
+    "website.deleted_ratings",
+    "website.do_not_recommend",
+    "website.experience_rules",
+}
 RELATIONS = """
     select c.oid, n.nspname || '.' || c.relname as name, c.relkind::text as kind
     from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
@@ -71,13 +78,16 @@ def publish_one(database: Database) -> None:
 
 
 def test_migrating_a_bare_database_makes_it_current(bare: Database) -> None:
-    assert schema.migrate(bare) == {"revision": "0004"}
+    assert schema.migrate(bare) == {"revision": "0006"}
     schema.check_current(bare)
     assert tables(bare) == VIEWS | SOURCE | {
         "website.experience_spellings",
         "recommender.schema_version",
         "recommender.extraction",
         "recommender.quarantine",
+        "recommender.imported_file",
+        "recommender.profile",
+        "recommender.erasure",
         "recommender.publication",
         "recommender.active_publication",
         "recommender.recommendation",
@@ -89,11 +99,11 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
     with database.transaction() as transaction:
         transaction.run("insert into website.users (user_id) values (7)")
     before = relations(database)
-    assert schema.migrate(database) == {"revision": "0004"}
+    assert schema.migrate(database) == {"revision": "0006"}
     assert relations(database) == before
     with database.transaction() as transaction:
         assert transaction.rows("select user_id from website.users") == [{"user_id": 7}]
-        assert transaction.rows("select version_num from recommender.schema_version") == [{"version_num": "0004"}]
+        assert transaction.rows("select version_num from recommender.schema_version") == [{"version_num": "0006"}]
 
 
 def test_a_migration_that_fails_leaves_the_database_bare(bare: Database) -> None:
@@ -107,14 +117,14 @@ def test_a_migration_that_fails_leaves_the_database_bare(bare: Database) -> None
 def test_an_unmigrated_database_is_refused(bare: Database) -> None:
     with pytest.raises(SchemaMissing) as caught:
         schema.check_current(bare)
-    assert caught.value.cause == "The database's schema version is none, this job needs 0004."
+    assert caught.value.cause == "The database's schema version is none, this job needs 0006."
     assert caught.value.action == "Run `recommender-job migrate`."
 
 
 def test_an_older_schema_is_refused(database: Database) -> None:
     with database.transaction() as transaction:
         transaction.run("update recommender.schema_version set version_num = '0003'")
-    with pytest.raises(SchemaMissing, match=r"version is 0003, this job needs 0004\. Next: Run `recommender-job migr"):
+    with pytest.raises(SchemaMissing, match=r"version is 0003, this job needs 0006\. Next: Run `recommender-job migr"):
         schema.check_current(database)
 
 

@@ -1,0 +1,1 @@
+"""Why a list is what it is."""
