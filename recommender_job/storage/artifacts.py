@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
+import glob
 import io
 import json
 import os
@@ -29,8 +29,7 @@ from numpy.typing import NDArray
 from upath import UPath
 
 from recommender_job.errors import ArtifactBroken, StageMissing, StorageFailed
-
-_DIGEST_LENGTH = 64
+from recommender_job.storage.seal import check_seal, seal
 
 
 class RunFolder:
@@ -85,8 +84,8 @@ class RunFolder:
     @contextlib.contextmanager
     def table_writer(self, name: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
         """Writes a Parquet file part by part; it is there, whole, when the block ends without an error."""
-        with _failures(self.url(name)), tempfile.TemporaryDirectory() as local:
-            whole = Path(local) / "whole"
+        with _failures(self.url(name)), self.scratch(name) as local:
+            whole = local / "whole"
             with pq.ParquetWriter(whole, schema, write_page_checksum=True) as writer:
                 yield writer.write_table
 
@@ -95,6 +94,26 @@ class RunFolder:
                     shutil.copyfileobj(source, file)
 
             self._write(self.path / name, copy)
+
+    @contextlib.contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """A local folder for intermediate files, empty at first and gone at the end.
+
+        Args:
+            name: What the files are for. What a killed attempt at the same left behind goes first.
+        """
+        if not self._is_local:
+            with tempfile.TemporaryDirectory() as elsewhere:
+                yield Path(elsewhere)
+            return
+        local = Path(self.path.path) / f".{name.replace('/', '-')}.scratch"
+        shutil.rmtree(local, ignore_errors=True)
+        with _failures(str(local)):
+            local.mkdir(parents=True)
+        try:
+            yield local
+        finally:
+            shutil.rmtree(local, ignore_errors=True)
 
     def remove(self, name: str) -> None:
         """Deletes a file of an earlier attempt, if it is there."""
@@ -118,7 +137,7 @@ class RunFolder:
         """Writes named arrays as npz, without pickle."""
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
-        sealed = _seal(buffer.getvalue())
+        sealed = seal(buffer.getvalue())
         self._write(self.path / name, lambda file: file.write(sealed))
 
     def read_arrays(self, name: str) -> dict[str, NDArray[Any]]:
@@ -126,7 +145,7 @@ class RunFolder:
         path = self.path / name
         with _reading(str(path)):
             archive = path.read_bytes()
-            _check_seal(archive)
+            check_seal(archive)
             with np.load(io.BytesIO(archive), allow_pickle=False) as loaded:
                 return {key: loaded[key] for key in loaded.files}
 
@@ -160,12 +179,16 @@ class RunFolder:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.fs.put(f"{local}/", f"{path.path}/", recursive=True)
 
+    @property
+    def _is_local(self) -> bool:
+        return self.path.protocol in ("", "file", "local")
+
     def _mark(self, stage: str) -> UPath:
         return self.path / "finished" / f"{stage}.json"
 
     def _write(self, path: UPath, write: Callable[[IO[bytes]], Any]) -> None:
         with _failures(str(path)):
-            if path.protocol not in ("", "file", "local"):
+            if not self._is_local:
                 # An object store shows an object only once it is sent: so write it here first, then send it whole.
                 with tempfile.TemporaryDirectory() as local:
                     whole = Path(local) / "whole"
@@ -174,6 +197,9 @@ class RunFolder:
                     path.fs.put_file(str(whole), path.path)
                 return
             path.parent.mkdir(parents=True, exist_ok=True)
+            # One writer at a time writes a file: what lies beside it is of an attempt that was killed.
+            for leftover in Path(path.parent.path).glob(f".{glob.escape(path.name)}.*.tmp"):
+                leftover.unlink(missing_ok=True)
             temporary = Path(path.parent.path) / f".{path.name}.{uuid.uuid4().hex}.tmp"
             try:
                 with temporary.open("wb") as file:
@@ -213,18 +239,3 @@ def _storage_failed(what: str, error: OSError) -> StorageFailed:
     return StorageFailed(
         f"{what}: {error.strerror or error}.", action="Free the disk or restore access to the store, then retry."
     )
-
-
-def _seal(archive: bytes) -> bytes:
-    """Adds a digest of a zip archive as its comment, which readers of zip pass over."""
-    buffer = io.BytesIO(archive)
-    with zipfile.ZipFile(buffer, "a") as file:
-        file.comment = b"0" * _DIGEST_LENGTH
-    body = buffer.getvalue()[:-_DIGEST_LENGTH]
-    return body + hashlib.sha256(body).hexdigest().encode()
-
-
-def _check_seal(archive: bytes) -> None:
-    body, digest = archive[:-_DIGEST_LENGTH], archive[-_DIGEST_LENGTH:]
-    if hashlib.sha256(body).hexdigest().encode() != digest:
-        raise ValueError("its digest does not match")

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from recommender_job.errors import ArtifactBroken
-from recommender_job.storage.artifacts import RunFolder, _seal
+from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.seal import seal
 
 FRAME = pd.DataFrame({"user_id": np.arange(5), "rating": np.arange(1, 6, dtype=np.float32)})
 ARRAYS = {"vectors": np.linspace(0, 1, 20), "ids": np.arange(3)}
@@ -138,7 +139,7 @@ def test_pickled_arrays_are_not_loaded(folder: RunFolder) -> None:
     folder.path.mkdir(parents=True)
     archive = io.BytesIO()
     np.savez(archive, allow_pickle=True, a=np.array([{"run": "me"}], dtype=object))
-    Path(folder.url("a.npz")).write_bytes(_seal(archive.getvalue()))
+    Path(folder.url("a.npz")).write_bytes(seal(archive.getvalue()))
     with pytest.raises(ArtifactBroken, match="allow_pickle=False"):
         folder.read_arrays("a.npz")
 
