@@ -1,0 +1,35 @@
+"""The rows of one user or experience in a file of the run folder, without reading the rest into memory."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from recommender_job.storage.artifacts import RunFolder
+
+
+def rows_where(folder: RunFolder, name: str, **wanted: int) -> pd.DataFrame:
+    """Rows of a Parquet file whose columns have the given values.
+
+    Args:
+        folder: The run folder.
+        name: The file.
+        **wanted: Column and value.
+
+    Raises:
+        ArtifactBroken: The file is missing or damaged, or lacks a column.
+    """
+    with folder.reading(name), (folder.path / name).open("rb") as file:
+        parquet = pq.ParquetFile(file, page_checksum_verification=True)
+        parts = [_matching(pa.Table.from_batches([batch]), wanted) for batch in parquet.iter_batches()]
+        found = pa.concat_tables(parts) if parts else parquet.schema_arrow.empty_table()
+        frame: pd.DataFrame = found.to_pandas()
+        return frame
+
+
+def _matching(table: pa.Table, wanted: dict[str, int]) -> pa.Table:
+    for column, value in wanted.items():
+        table = table.filter(pc.equal(table[column], value))
+    return table
