@@ -16,6 +16,8 @@ DOORS = (
     "recommender_job.ranking.model",
     "recommender_job.ranking.serving",
     "recommender_job.scoring.blocks",
+    "recommender_job.scoring.networks",
+    "recommender_job.scoring.offering",
 )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from recommender_job.config import Config
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
+from recommender_job.scoring.rules import Rules
 from recommender_job.scoring.taken import Taken
 from recommender_job.tables import EXPERIENCE, LISTS, PREDICTED, RANK, USER, checked
 
@@ -32,11 +33,12 @@ def top_lists(
     candidates: int = 0,
     order_by: Literal["predicted_rating", "relevance"] = "predicted_rating",
     on_scores: OnScores | None = None,
+    rules: Rules | None = None,
 ) -> pd.DataFrame:
-    """Each user's list, without what the user has rated.
+    """Each user's list, without what the user has rated or opted out of.
 
     Relevance picks the candidates; of these the n with the highest predicted rating are the list, best first. With
-    `order_by="relevance"`, the n most relevant are, most relevant first.
+    `order_by="relevance"`, the n most relevant are, most relevant first. What is pinned stands in front of that.
 
     Args:
         predictor: Predicts the ratings.
@@ -50,6 +52,7 @@ def top_lists(
         candidates: How many relevance picks, n at least.
         order_by: What orders a list.
         on_scores: Given the predicted ratings of every pair, block by block, clipped.
+        rules: Opt-outs, pinned experiences and caps of groups; None: none.
 
     Returns:
         A frame of `tables.LISTS`, ascending by user and rank. Equal scores rank by experience id.
@@ -65,15 +68,20 @@ def top_lists(
         relevance=relevance,
         candidates=candidates,
         by_relevance=order_by == "relevance",
+        rules=rules,
     )
     taken = Taken.of(rated, users, experiences)
+    if rules is not None and len(rules.opt_outs):
+        # Opt-outs say nothing about what a user has taken up: relevance is not told of them.
+        left_out = pd.concat([rated[[USER, EXPERIENCE]], rules.opt_outs], ignore_index=True)
+        taken = Taken.of(left_out, users, experiences)
     features = relevance.features(users, rated) if relevance else None
     parts = []
     for block in scorer.top(users, taken, max(1, block_pairs // len(experiences)), features):
         owners = users[block.start : block.start + len(block.places)]
         if on_scores:
             on_scores(owners, np.clip(block.every, *scale))
-        left = np.isfinite(block.scores)
+        left = block.there
         ranks = np.broadcast_to(np.arange(1, block.places.shape[1] + 1, dtype=np.int16), block.places.shape)
         parts.append(
             pd.DataFrame(
@@ -98,8 +106,12 @@ def configured_lists(
     *,
     n: int,
     on_scores: OnScores | None = None,
+    rules: Rules | None = None,
 ) -> pd.DataFrame:
-    """`top_lists` as `candidates_per_user` and `order_by` say."""
+    """`top_lists` as `candidates_per_user` and `order_by` say.
+
+    `rules` are given by whoever publishes the lists. Figures of a model are of its lists without them.
+    """
     by_rating_alone = config.candidates_per_user == "all" and config.order_by == "predicted_rating"
     candidates = len(experiences) if config.candidates_per_user == "all" else config.candidates_per_user or n
     return top_lists(
@@ -114,4 +126,5 @@ def configured_lists(
         candidates=candidates,
         order_by=config.order_by,
         on_scores=on_scores,
+        rules=rules,
     )

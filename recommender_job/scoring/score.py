@@ -14,7 +14,8 @@ from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.scoring.lists import configured_lists
-from recommender_job.scoring.plan import PLANNED_EXPERIENCES, users_of_shard
+from recommender_job.scoring.plan import PLANNED_OPT_OUTS, planned_experiences, users_of_shard
+from recommender_job.scoring.rules import Rules
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.tables import ALL_PREDICTIONS, EXPERIENCE, USER
 
@@ -38,7 +39,11 @@ def score(
         `users`, `rows`, `pairs` scored, and `model_version`.
     """
     users = users_of_shard(folder, shard)
-    experiences = folder.read_frame(PLANNED_EXPERIENCES)[EXPERIENCE].to_numpy()
+    planned = planned_experiences(folder)
+    experiences = planned[EXPERIENCE].to_numpy()
+    opt_outs = folder.read_frame(PLANNED_OPT_OUTS)
+    opt_outs = opt_outs[opt_outs[USER].isin(users)]
+    rules = Rules.of(planned, opt_outs, config.rules.max_per_group)
     rated = folder.read_frame(CLEAN)[[USER, EXPERIENCE]]
     rated = rated[rated[USER].isin(users)]
     with contextlib.ExitStack() as stack:
@@ -52,7 +57,7 @@ def score(
                 write(pa.table(columns, schema=ALL_PREDICTIONS))
 
         lists = configured_lists(
-            config, predictor, relevance, users, experiences, rated, n=config.top_n, on_scores=keep
+            config, predictor, relevance, users, experiences, rated, n=config.top_n, on_scores=keep, rules=rules
         )
     folder.write_table(lists_file(shard), lists)
     return {

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +12,7 @@ from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ranking.trained import TrainedModel
 from recommender_job.scoring.lists import top_lists
+from recommender_job.scoring.rules import Rules
 
 SCALE = (1.0, 5.0)
 Row = tuple[int, int, int, float]
@@ -50,8 +54,13 @@ def brute_force(
     relevance: RelevanceModel | None = None,
     candidates: int = 0,
     by_relevance: bool = False,
+    rules: Rules | None = None,
 ) -> list[Row]:
     """Rated pairs left out; the most relevant picked, of these the n best kept; ties in the order of the ids."""
+    if rules:
+        return _brute_force_with_rules(
+            predictor, users, experiences, rated, n, relevance, candidates, by_relevance, rules
+        )
     had = set(rated.itertuples(index=False, name=None))
     every = [(int(u), int(e)) for u in users for e in experiences]
     score = dict(zip(every, predictor.predict(*np.array(every, np.int64).T).tolist(), strict=True))
@@ -66,6 +75,48 @@ def brute_force(
     return rows
 
 
+def walk(
+    order: list[int], pins: list[int], group: Callable[[int], int], cap: int | None, enough: int
+) -> tuple[list[int], list[int]]:
+    """The first experiences of an order, pinned ones before all, at most `cap` of a group: pinned ones, and others."""
+    found: list[int] = []
+    taken = Counter[int]()
+    for experience in [pin for pin in pins if pin in order] + [one for one in order if one not in pins]:
+        if len(found) < enough and (cap is None or taken[group(experience)] < cap):
+            found.append(experience)
+            taken[group(experience)] += 1
+    return [one for one in found if one in pins], [one for one in found if one not in pins]
+
+
+def _brute_force_with_rules(
+    predictor: Predictor,
+    users: np.ndarray,
+    experiences: np.ndarray,
+    rated: pd.DataFrame,
+    n: int,
+    relevance: RelevanceModel | None,
+    candidates: int,
+    by_relevance: bool,
+    rules: Rules,
+) -> list[Row]:
+    ids = experiences.tolist()
+    pins = [ids[place] for place in rules.pinned]
+    out = {*rated.itertuples(index=False, name=None), *rules.opt_outs.itertuples(index=False, name=None)}
+    wanted = relevance_of_pairs(relevance, users, experiences, rated) if relevance else {}
+    every = predictor.predict(np.repeat(users, len(ids)), np.tile(experiences, len(users))).reshape(len(users), -1)
+    rows = []
+    for user, scores in zip(users.tolist(), every.tolist(), strict=True):
+        score = dict(zip(ids, scores, strict=True))
+        pick = {e: wanted[user, e] for e in ids} if relevance else score
+        last = pick if by_relevance else score
+        left = sorted((e for e in ids if (user, e) not in out), key=lambda e, pick=pick: (-pick[e], e))
+        enough = max(candidates, n) if relevance else n
+        front, others = walk(left, pins, lambda e: rules.group[ids.index(e)], rules.max_per_group, enough)
+        best = [*front, *sorted(others, key=lambda e, last=last: (-last[e], e))][:n]
+        rows += [(user, rank, e, min(max(score[e], 1.0), 5.0)) for rank, e in enumerate(best, 1)]
+    return rows
+
+
 def listed(
     predictor: Predictor,
     users: np.ndarray,
@@ -76,6 +127,7 @@ def listed(
     relevance: RelevanceModel | None = None,
     candidates: int = 0,
     by_relevance: bool = False,
+    rules: Rules | None = None,
 ) -> list[Row]:
     """The same of the code under test, as tuples of a frame whose columns and types are as promised."""
     found = top_lists(
@@ -89,6 +141,7 @@ def listed(
         relevance=relevance,
         candidates=candidates,
         order_by="relevance" if by_relevance else "predicted_rating",
+        rules=rules,
     )
     assert list(found.columns) == ["user_id", "rank", "experience_id", "predicted_rating"]
     assert [str(kind) for kind in found.dtypes] == ["int64", "int16", "int64", "float32"]

@@ -15,7 +15,7 @@ from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ranking.trained import TrainedModel
 from recommender_job.ratings.clean import CLEAN
-from recommender_job.scoring.plan import PLANNED_EXPERIENCES, PLANNED_USERS
+from recommender_job.scoring.plan import PLANNED_EXPERIENCES, PLANNED_OPT_OUTS, PLANNED_USERS
 from recommender_job.scoring.score import lists_file, predictions_file, score
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.tables import ALL_PREDICTIONS
@@ -30,7 +30,9 @@ def planned(folder: RunFolder) -> RunFolder:
     """A run folder as it stands before scoring: two shards, one of whose users is unknown to the model."""
     rows = [(user, shard) for shard, users in USERS.items() for user in users]
     folder.write_table(PLANNED_USERS, pd.DataFrame(rows, columns=["user_id", "shard"]))
-    folder.write_table(PLANNED_EXPERIENCES, pd.DataFrame({"experience_id": EXPERIENCES, "name": list("abcde")}))
+    offered = pd.DataFrame({"experience_id": EXPERIENCES, "name": list("abcde"), "group": range(5)})
+    folder.write_table(PLANNED_EXPERIENCES, offered.assign(group_name=None, pin=pd.array([None] * 5, "Int64")))
+    folder.write_table(PLANNED_OPT_OUTS, pd.DataFrame({"user_id": [], "experience_id": []}, dtype="int64"))
     rated = pd.DataFrame([(-7, -3), (2, 4), (1, 11), (1, 99)], columns=["user_id", "experience_id"])
     folder.write_table(CLEAN, rated)
     return folder

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from recommender_job.config import Config, load_config
-from recommender_job.errors import NothingToTrainOn
+from recommender_job.errors import ArtifactBroken, NothingToTrainOn
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ranking.trained import TrainedModel
 from recommender_job.ratings.clean import CLEAN
-from recommender_job.ratings.extract import EXPERIENCES, USERS
+from recommender_job.ratings.extract import EXPERIENCE_RULES, EXPERIENCES, OPT_OUTS, USERS
 from recommender_job.runs import Run
 from recommender_job.scoring.eligibility import shard_of
 from recommender_job.scoring.lists import top_lists
-from recommender_job.scoring.plan import PLANNED_EXPERIENCES, plan, users_of_shard
+from recommender_job.scoring.plan import PLANNED_EXPERIENCES, PLANNED_OPT_OUTS, plan, users_of_shard
 from recommender_job.scoring.score import lists_file, score
 from recommender_job.storage.artifacts import RunFolder
+from recommender_job.tables import SOURCE_EXPERIENCE_RULES, SOURCE_OPT_OUTS
 from tests.scoring.reference import alone, brute_force
 
 CUTOFF = datetime(2023, 5, 3, tzinfo=UTC)
@@ -52,6 +55,8 @@ def extracted(folder: RunFolder) -> RunFolder:
         }
     )
     folder.write_table(EXPERIENCES, offered)
+    folder.write_table(EXPERIENCE_RULES, SOURCE_EXPERIENCE_RULES.empty_table())
+    folder.write_table(OPT_OUTS, SOURCE_OPT_OUTS.empty_table())
     return folder
 
 
@@ -59,9 +64,11 @@ def test_plan(extracted: RunFolder, settings: Callable[..., Config]) -> None:
     summary = plan(settings(), RUN, extracted)
     users = np.array([1, 2, 5, 8])
     shard = shard_of(users, 3)
-    assert summary == {"shards": sorted(set(shard.tolist())), "users": 4, "eligible_experiences": 4}
+    rules = {"excluded": 0, "pinned": 0, "opt_outs": 0}
+    assert summary == {"shards": sorted(set(shard.tolist())), "users": 4, "eligible_experiences": 4, **rules}
     planned = extracted.read_frame(PLANNED_EXPERIENCES)
-    assert planned.to_dict("list") == {"experience_id": [4, 6, 11, 12], "name": ["four", "six", "eleven", "twelve"]}
+    assert planned["experience_id"].tolist() == [4, 6, 11, 12]
+    assert planned["name"].tolist() == ["four", "six", "eleven", "twelve"]
     for number in range(3):
         assert users_of_shard(extracted, number).tolist() == users[shard == number].tolist()
 
@@ -159,3 +166,56 @@ def test_scoring_again_replaces_the_shards_own_file_only(
     assert extracted.read_frame(lists_file(shards[0]))["rank"].unique().tolist() == [1]
     for shard, frame in zip(shards[1:], before[1:], strict=True):
         pd.testing.assert_frame_equal(extracted.read_frame(lists_file(shard)), frame)
+
+
+def test_rules_and_opt_outs_are_planned_and_kept(
+    extracted: RunFolder,
+    settings: Callable[..., Config],
+    exact: Callable[..., TrainedModel],
+    wanted: Callable[..., RelevanceModel],
+) -> None:
+    def write(name: str, schema: pa.Schema, *rows: tuple[Any, ...]) -> None:
+        extracted.write_table(
+            name, pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
+        )
+
+    # 11 is pinned, 12 excluded, 4 and 6 of one chain. User 1 has rated 4 and 6, user 8 has rated 11.
+    rules = [(4, "chain", None, False), (6, "chain", None, False), (11, None, 1, False), (12, None, None, True)]
+    write(EXPERIENCE_RULES, SOURCE_EXPERIENCE_RULES, *rules)
+    opted = [(1, 11, None), (2, 11, CUTOFF), (2, 12, None), (3, 4, None), (8, 6, None)]
+    write(OPT_OUTS, SOURCE_OPT_OUTS, *opted)
+    config = settings(**{"rules.max_per_group": 1})
+    summary = plan(config, RUN, extracted)
+    assert {key: summary[key] for key in ("eligible_experiences", "excluded", "pinned", "opt_outs")} == {
+        "eligible_experiences": 3, "excluded": 1, "pinned": 1, "opt_outs": 2,
+    }  # fmt: skip
+    assert extracted.read_frame(PLANNED_OPT_OUTS).to_dict("list") == {"user_id": [1, 8], "experience_id": [11, 6]}
+    for shard in summary["shards"]:
+        score(config, extracted, shard, alone(exact()), wanted("factors"))
+    lists = pd.concat([extracted.read_frame(lists_file(shard)) for shard in summary["shards"]])
+    found = lists.sort_values(["user_id", "rank"]).groupby("user_id")["experience_id"].agg(list).to_dict()
+    # User 5 may have 4 or 6 by the rules, and has rated 4.
+    assert found == {2: [11, 6], 5: [11, 6], 8: [4]}
+
+
+@pytest.mark.parametrize("name", [OPT_OUTS, EXPERIENCE_RULES])
+def test_a_run_that_an_older_version_extracted_is_told_what_to_do(
+    extracted: RunFolder, settings: Callable[..., Config], name: str
+) -> None:
+    extracted.remove(name)
+    with pytest.raises(ArtifactBroken, match=f"{name} is not there") as caught:
+        plan(settings(), RUN, extracted)
+    assert "Clear the stage that writes it" in caught.value.action
+
+
+def test_a_plan_of_an_older_version_is_told_what_to_do(
+    extracted: RunFolder,
+    settings: Callable[..., Config],
+    exact: Callable[..., TrainedModel],
+    wanted: Callable[..., RelevanceModel],
+) -> None:
+    shard = plan(settings(), RUN, extracted)["shards"][0]
+    extracted.write_table(PLANNED_EXPERIENCES, extracted.read_frame(PLANNED_EXPERIENCES)[["experience_id", "name"]])
+    with pytest.raises(ArtifactBroken, match="plan/experiences.parquet is damaged") as caught:
+        score(settings(), extracted, shard, alone(exact()), wanted("factors"))
+    assert "Clear the stage that writes it" in caught.value.action
