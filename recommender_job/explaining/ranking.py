@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from recommender_job.config import Config
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
-from recommender_job.tables import EXPERIENCE, GROUP, PINNED_RANK, PREDICTED, USER
+from recommender_job.scoring.rules import PIN
+from recommender_job.tables import EXPERIENCE, GROUP, PREDICTED, USER
 
 RELEVANCE = "relevance"
 PREDICTED_PLACE = "predicted_place"
@@ -88,7 +89,7 @@ def ranked(
     scored = left.assign(**{PREDICTED: predicted, RELEVANCE: features.block(0, 1)[0] @ matrix + popularity})
     scored[PREDICTED_PLACE] = _places(scored, [PREDICTED])
     order = RELEVANCE if picking.by_relevance else PREDICTED
-    scored = scored.assign(pinned=scored[PINNED_RANK].fillna(np.inf)).sort_values(
+    scored = scored.assign(pinned=scored[PIN].astype("float64").fillna(np.inf)).sort_values(
         ["pinned", order, EXPERIENCE], ascending=[True, False, True], ignore_index=True
     )
     scored[PICK_PLACE] = np.arange(1, len(scored) + 1)

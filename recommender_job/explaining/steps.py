@@ -20,9 +20,10 @@ from recommender_job.explaining.ranking import (
     Picking,
 )
 from recommender_job.ratings.extract import EXPERIENCE_RULES, EXPERIENCES
+from recommender_job.scoring.rules import PIN
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.lookup import rows_where
-from recommender_job.tables import EXPERIENCE, GROUP, NAME, PINNED_RANK, PREDICTED, RATED_AT, RATING
+from recommender_job.tables import EXPERIENCE, GROUP, NAME, PREDICTED, RATED_AT, RATING
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,13 @@ class Step:
         stage: Its name.
         passed: Whether the experience (or the user) went on.
         told: One sentence.
+        of_experience: Whether it is about the experience alone, whoever the user is.
     """
 
     stage: str
     passed: bool
     told: str
+    of_experience: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -64,20 +67,21 @@ def experience_steps(config: Config, folder: RunFolder, user: UserOfNight, exper
     """Whether the experience was offered at all, and whether the user could still have it."""
     found = rows_where(folder, EXPERIENCES, experience_id=experience_id)
     if found.empty:
-        return [Step("extract", False, "The source did not hold the experience.")]
+        return [Step("extract", False, "The source did not hold the experience.", of_experience=True)]
     experience, cutoff = found.iloc[0], user.live["data_through"]
+    begins, ends = experience["available_from"], experience["available_until"]
     rules = rows_where(folder, EXPERIENCE_RULES, experience_id=experience_id)
     excluded = experience_id in config.rules.excluded or bool(len(rules) and rules.iloc[0]["is_excluded"])
+    why_not = None
     if not experience["is_active"]:
-        offered = Step("plan", False, "It is inactive.")
-    elif pd.notna(experience["available_from"]) and experience["available_from"] > cutoff:
-        offered = Step("plan", False, f"It was only offered from {experience['available_from']:%Y-%m-%d %H:%M} UTC on.")
-    elif pd.notna(experience["available_until"]) and experience["available_until"] <= cutoff:
-        offered = Step("plan", False, f"It was only offered until {experience['available_until']:%Y-%m-%d %H:%M} UTC.")
+        why_not = "It is inactive."
+    elif pd.notna(begins) and begins > cutoff:
+        why_not = f"It was only offered from {begins:%Y-%m-%d %H:%M} UTC on."
+    elif pd.notna(ends) and ends <= cutoff:
+        why_not = f"It was only offered until {ends:%Y-%m-%d %H:%M} UTC."
     elif excluded:
-        offered = Step("plan", False, "A rule excludes it from all lists.")
-    else:
-        offered = Step("plan", True, "It was offered at the run's cutoff.")
+        why_not = "A rule excludes it from all lists."
+    offered = Step("plan", why_not is None, why_not or "It was offered at the run's cutoff.", of_experience=True)
     return [Step("extract", True, f"It is {experience[NAME]!r}."), offered, _pair_step(user, experience_id)]
 
 
@@ -108,7 +112,7 @@ def score_steps(row: pd.Series, scored: pd.DataFrame, picking: Picking) -> list[
         Step("predict", True, f"Predicted rating {row[PREDICTED]:.3f}, place {row[PREDICTED_PLACE]} {of}."),
     ]
     by = f"relevance {row[RELEVANCE]:.4f}" if picking.by_relevance else "predicted rating"
-    pinned = "pinned, " if pd.notna(row[PINNED_RANK]) else ""
+    pinned = "pinned, " if pd.notna(row[PIN]) else ""
     place = f"In the order of picking ({pinned}{by}) it has place {row[PICK_PLACE]} {of}"
     if row[FATE] == GROUP_FULL:
         told = f"{place}; {picking.max_per_group} of its group {row[GROUP]!r} stand before it."

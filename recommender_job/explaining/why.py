@@ -21,7 +21,7 @@ from recommender_job.explaining.ranking import (
 from recommender_job.explaining.steps import Step, experience_steps, score_steps, shown_step, user_steps
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
-from recommender_job.scoring.plan import PLANNED_EXPERIENCES
+from recommender_job.scoring.plan import planned_experiences
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
 from recommender_job.tables import EXPERIENCE
@@ -63,7 +63,7 @@ def why(config: Config, database: Database, user_id: int, experience_id: int | N
 
 
 def _scored(config: Config, folder: RunFolder, user: UserOfNight, model: str) -> pd.DataFrame:
-    planned = folder.read_frame(PLANNED_EXPERIENCES)
+    planned = planned_experiences(folder)
     return ranked(
         user.user_id,
         planned,
@@ -101,15 +101,18 @@ def _one_experience(
             expected = None if pd.isna(row[RANK_EXPECTED]) else int(row[RANK_EXPECTED])
     told = f"it stands at rank {rank}" if rank else "it is not in the list that is shown"
     steps.append(shown_step(user, scored is None or expected == rank, told))
-    kind = "list made for this user" if scored is not None else "default list"
-    dropped = next((step for step in steps if not step.passed), None)
-    if rank:
-        verdict = f"It stands at rank {rank} of the {kind}."
-    elif dropped:
-        verdict = f"It is not in the {kind}: {dropped.told} (`{dropped.stage}`)"
-    else:
-        verdict = f"It is not in the {kind}."
+    verdict = _verdict(steps, rank, has_list=scored is not None)
     return {"experience_id": experience_id, "rank": rank, "steps": _told(steps), "verdict": verdict}
+
+
+def _verdict(steps: list[Step], rank: int | None, *, has_list: bool) -> str:
+    kind = "list made for this user" if has_list else "default list, which is what this user is shown"
+    if rank:
+        return f"It stands at rank {rank} of the {kind}."
+    # What is said of the user decides about having a list, not about the default list.
+    dropped = next((step for step in steps if not step.passed and (has_list or step.of_experience)), None)
+    why_not = f": {dropped.told} (`{dropped.stage}`)" if dropped else ""
+    return f"It is not in the {kind}{why_not or ('.' if has_list else ': others are more popular.')}"
 
 
 def _told(steps: list[Step]) -> list[dict[str, Any]]:
