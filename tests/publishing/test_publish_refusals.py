@@ -127,3 +127,70 @@ def test_a_second_publisher_is_told_to_come_back(website: Any, connect: Any) -> 
     assert website.partitions() == []
     other.rollback()
     assert website.publish()["published"] is True
+
+
+@pytest.mark.parametrize("setting", ["checks.min_overlap", "checks.min_distinct_lists"])
+def test_lists_that_are_wrong_as_a_whole_leave_nothing_behind(website: Any, spoilable: RunFolder, setting: str) -> None:
+    website.publish("good", **{"checks.min_users": 10})
+    before = website.shown()
+    # The live lists are still fully there, and hardly two users' are the same.
+    bounds = {"checks.min_users": 10, "checks.min_overlap": 0.0, "checks.min_distinct_lists": 0.0}
+    figures = website.publish("compared", days=1, **bounds, dry_run=True)
+    assert figures["overlap"] == 1
+    assert figures["distinct_lists"] > 5
+    if setting == "checks.min_overlap":
+        spoil_overlap(spoilable)
+    else:
+        spoil_variety(website, spoilable)
+    with pytest.raises(OutputRefused, match=setting):
+        website.publish("bad", days=2, folder=spoilable, **{**bounds, setting: 0.9})
+    assert website.shown() == before
+    assert website.partitions() == ["recommendation_1", "recommendation_2"]
+    with pytest.raises(OutputRefused, match=setting):
+        website.publish("bad", days=2, folder=spoilable, dry_run=True, **{**bounds, setting: 0.9})
+    assert website.publish("bad", days=2, folder=spoilable, **bounds)["published"] is True
+
+
+def test_an_erased_user_does_not_come_back(website: Any) -> None:
+    erased = int(website.folder.read_frame("plan/users.parquet")["user_id"].iloc[3])
+    with website.database.transaction() as transaction:
+        enter = "insert into recommender.erasure (user_id, receipt) values (:user_id, '{}')"
+        transaction.run_many(enter, [{"user_id": erased}, {"user_id": 10**9}])
+    with pytest.raises(OutputRefused, match=f"1 users of this run were erased .* user {erased}") as caught:
+        website.publish()
+    assert "Clear `extract` and what follows." in caught.value.action
+    assert website.partitions() == []
+
+
+def test_rules_that_changed_after_the_plan_are_noticed(website: Any) -> None:
+    offered = website.folder.read_frame("plan/experiences.parquet")["experience_id"].tolist()
+    with pytest.raises(OutputRefused, match=f"1 excluded experiences are planned: experience {offered[2]}"):
+        website.publish(**{"rules.excluded": str(offered[2])})
+    assert website.partitions() == []
+
+
+@pytest.mark.parametrize("name", ["plan/opt_outs.parquet", "extract/experience_rules.parquet"])
+def test_a_run_of_an_older_version_is_told_what_to_do(website: Any, spoilable: RunFolder, name: str) -> None:
+    spoilable.remove(name)
+    with pytest.raises(ArtifactBroken, match=f"{name} is not there") as caught:
+        website.publish(folder=spoilable)
+    assert "Clear the stage that writes it" in caught.value.action
+
+
+def test_opt_outs_of_the_plan_are_what_is_checked(website: Any, spoilable: RunFolder) -> None:
+    row = spoilable.read_frame(lists_file(1)).iloc[7]
+    pair = {"user_id": [int(row["user_id"])], "experience_id": [int(row["experience_id"])]}
+    spoilable.write_table("plan/opt_outs.parquet", pd.DataFrame(pair))
+    told = f"user {pair['user_id'][0]} \\(rank {int(row['rank'])}: experience {pair['experience_id'][0]}, "
+    with pytest.raises(OutputRefused, match=f"that the user has opted out of: {told}"):
+        website.publish(folder=spoilable)
+
+
+def test_the_planned_users_are_held_to_the_source(website: Any, spoilable: RunFolder) -> None:
+    people = spoilable.read_frame("extract/users.parquet")
+    left = int(spoilable.read_frame("plan/users.parquet")["user_id"].iloc[0])
+    spoilable.write_table(
+        "extract/users.parquet", people.assign(is_active=people["is_active"] & (people["user_id"] != left))
+    )
+    with pytest.raises(OutputRefused, match=f"1 users are planned but are not active .*: user {left}"):
+        website.publish(folder=spoilable)
