@@ -24,7 +24,8 @@ SECOND = {1: [30, 99, 10], 2: [10, 20, 30], 3: [70, 80, 90], 4: [60, 50, 10], 8:
 def attach(transaction: Transaction, lists: dict[int, list[int]]) -> int:
     """A publication of these lists, attached and not active."""
     publication_id = transaction.rows(
-        "insert into recommender.publication (run_id, model_version, data_through, fresh_hours, users, rows, top_n, rmse)"
+        "insert into recommender.publication"
+        " (run_id, model_version, data_through, fresh_hours, users, rows, top_n, rmse)"
         " values ('a night', 'a model', now(), 36, 1, 1, 3, 1) returning publication_id"
     )[0]["publication_id"]
     table = partitions.create(transaction, publication_id)
