@@ -2,60 +2,147 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from recommender_job.errors import OutputRefused
+from recommender_job.publishing.violations import ACTION, broken, first, refuse_rows
+from recommender_job.scoring.rules import GROUP_NUMBER, PIN
 from recommender_job.tables import EXPERIENCE, PREDICTED, RANK, USER
 
-_ACTION = "Nothing was switched. Clear `plan_shards` and what follows; if it persists, this is a defect: report it."
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What every list is held to.
+
+    Args:
+        experiences: The planned ones, `experience_id`, `group`, `pin`; shape [m].
+        n: Length of the lists where the rules leave so many.
+        scale: Lowest and highest rating.
+        max_per_group: Most experiences of a group in a list; None: any number.
+    """
+
+    experiences: pd.DataFrame
+    n: int
+    scale: tuple[float, float]
+    max_per_group: int | None = None
+
+
+def check_plan(
+    planned: Ints, ratings: pd.DataFrame, users: pd.DataFrame, experiences: pd.DataFrame, excluded: Iterable[int]
+) -> None:
+    """Holds what was planned to what the source said: every active user with ratings and nobody else, nothing excluded.
+
+    Args:
+        planned: Users of all shards.
+        ratings: `user_id` of all ratings.
+        users: `user_id`, `is_active`.
+        experiences: The planned ones.
+        excluded: Ids that no rule lets through.
+
+    Raises:
+        OutputRefused: Names the rule, how many users or experiences break it, and the first of them.
+    """
+    known = users.loc[users["is_active"] & users[USER].isin(ratings[USER]), USER].to_numpy(np.int64)
+    wrong = experiences.loc[experiences[EXPERIENCE].isin(list(excluded)), EXPERIENCE].to_numpy()
+    for what, ids in (
+        ("active users with ratings are in no shard: user", np.setdiff1d(known, planned)),
+        ("users are planned but are not active users with ratings: user", np.setdiff1d(planned, known)),
+        ("users are in more than one shard: user", planned[pd.Series(planned).duplicated().to_numpy()]),
+        ("excluded experiences are planned: experience", wrong),
+    ):
+        if len(ids):
+            raise OutputRefused(f"{len(ids):,} {what} {first(map(str, ids))}.", action=ACTION)
 
 
 def check_lists(
-    lists: pd.DataFrame,
-    users: NDArray[np.int64],
-    experiences: NDArray[np.int64],
-    rated: pd.DataFrame,
-    *,
-    n: int,
-    scale: tuple[float, float],
+    lists: pd.DataFrame, users: Ints, rated: pd.DataFrame, opt_outs: pd.DataFrame, contract: Contract
 ) -> None:
     """Holds the lists of one shard to the contract.
 
+    A list is as long as the rules allow: the sum over the groups of what is left of each for the user, `max_per_group`
+    at most, and N at most. The number of candidates does not matter, since the cap acts where they are picked.
+
     Args:
         lists: A frame of `tables.LISTS`.
-        users: The users that the shard must cover.
-        experiences: The eligible experiences.
+        users: The users that the shard must cover, each once.
         rated: `user_id`, `experience_id` of all ratings.
-        n: Length of the lists where enough experiences are left.
-        scale: Lowest and highest rating.
+        opt_outs: `user_id`, `experience_id` of the opt-outs that hold.
+        contract: What they are held to.
 
     Raises:
-        OutputRefused: Names the rule, how many users break it, and the first of them.
+        OutputRefused: Names the rule, how many users break it, and the first of them with their rows.
     """
-    rated = rated[rated[EXPERIENCE].isin(experiences)]
-    left = len(experiences) - rated.groupby(USER)[EXPERIENCE].nunique().reindex(users, fill_value=0)
-    expected = left.clip(upper=n)
-    length = lists.groupby(USER).size().reindex(users, fill_value=0)
-    _refuse("has a list of the wrong length", users[(length != expected).to_numpy()])
-    _refuse("is not to be published in this shard", _users(lists, ~lists[USER].isin(users)))
-    counted = lists.groupby(USER).cumcount() + 1
-    _refuse("has ranks that do not run 1, 2, 3 …", _users(lists, lists[RANK] != counted))
-    _refuse("has an experience twice", _users(lists, lists.duplicated([USER, EXPERIENCE])))
-    _refuse("has an experience that is not eligible", _users(lists, ~lists[EXPERIENCE].isin(experiences)))
-    pairs = pd.MultiIndex.from_frame(lists[[USER, EXPERIENCE]])
-    had = pairs.isin(pd.MultiIndex.from_frame(rated[[USER, EXPERIENCE]]))
-    _refuse("has an experience that the user has rated", _users(lists, had))
+    offered = pd.Index(contract.experiences[EXPERIENCE])
+    owner, place = pd.Index(users).get_indexer(pd.Index(lists[USER])), offered.get_indexer(pd.Index(lists[EXPERIENCE]))
+    refuse_rows("is not to be published in this shard", lists, owner < 0)
+    refuse_rows("has ranks that do not run 1, 2, 3 …", lists, lists[RANK] != lists.groupby(USER).cumcount() + 1)
+    refuse_rows("has an experience that is not eligible or is excluded", lists, place < 0)
+    refuse_rows("has an experience twice", lists, lists.duplicated([USER, EXPERIENCE], keep=False))
+    pairs = owner * len(offered) + place
+    had, declined = (_pairs(frame, users, offered) for frame in (rated, opt_outs))
+    refuse_rows("has an experience that the user has rated", lists, np.isin(pairs, had))
+    refuse_rows("has an experience that the user has opted out of", lists, np.isin(pairs, declined))
     # `between` is false for NaN.
-    _refuse("has a predicted rating outside the scale", _users(lists, ~lists[PREDICTED].between(*scale)))
+    refuse_rows("has a predicted rating outside the scale", lists, ~lists[PREDICTED].between(*contract.scale))
+    group = contract.experiences[GROUP_NUMBER].to_numpy()
+    if contract.max_per_group is not None:
+        earlier = lists.groupby([lists[USER], group[place]]).cumcount()
+        refuse_rows("has too many experiences of a group", lists, earlier >= contract.max_per_group)
+    taken = np.divmod(np.union1d(had, declined), max(len(offered), 1))
+    _check_lengths(np.bincount(owner, minlength=len(users)), users, taken, group, contract)
+    refuse_rows("does not begin with what is pinned", lists, _not_pinned(owner, place, len(users), taken, contract))
 
 
-def _users(lists: pd.DataFrame, bad: pd.Series | NDArray[np.bool_]) -> NDArray[np.int64]:
-    return np.unique(lists.loc[bad, USER].to_numpy(np.int64))
+def _pairs(frame: pd.DataFrame, users: Ints, offered: pd.Index) -> Ints:
+    """The pairs of these users and experiences as one number each: the user's place times m plus the experience's."""
+    owner, place = pd.Index(users).get_indexer(pd.Index(frame[USER])), offered.get_indexer(pd.Index(frame[EXPERIENCE]))
+    inside = (owner >= 0) & (place >= 0)
+    return np.unique(owner[inside] * len(offered) + place[inside])
 
 
-def _refuse(what: str, users: NDArray[np.int64]) -> None:
-    if len(users):
-        first = ", ".join(map(str, users[:5]))
-        raise OutputRefused(f"{len(users)} users break the contract; each {what}: {first} …", action=_ACTION)
+def _check_lengths(found: Ints, users: Ints, taken: tuple[Ints, Ints], group: Ints, contract: Contract) -> None:
+    owner, place = taken
+    cap = contract.max_per_group or len(group)
+    numbers, group = np.unique(group, return_inverse=True)
+    size = np.bincount(group, minlength=len(numbers))
+    # Only where a user has taken something of a group can less of it be left than for everybody.
+    cells, count = np.unique(owner * len(numbers) + group[place], return_counts=True)
+    whose, which = np.divmod(cells, max(len(numbers), 1))
+    lost = np.minimum(size[which], cap) - np.minimum(size[which] - count, cap)
+    left = np.minimum(size, cap).sum() - np.bincount(whose, lost, minlength=len(users)).astype(np.int64)
+    expected = np.minimum(left, contract.n)
+    wrong = np.flatnonzero(found != expected)
+    told = (f"user {users[i]} ({found[i]} rows instead of {expected[i]})" for i in wrong)
+    broken("has a list of the wrong length", len(wrong), told)
+
+
+def _not_pinned(owner: Ints, place: Ints, users: int, taken: tuple[Ints, Ints], contract: Contract) -> Bools:
+    """Rows that stand where a pinned experience should, of lists of the right length."""
+    pin = contract.experiences[PIN].reset_index(drop=True).dropna().sort_values()
+    group = contract.experiences[GROUP_NUMBER].to_numpy()
+    order = np.argsort(owner, kind="stable")
+    start = np.searchsorted(owner[order], np.arange(users))
+    standing = np.zeros(users, np.int64)
+    of_group = {number: np.zeros(users, np.int64) for number in group[pin.index]}
+    wrong = np.zeros(len(owner), np.bool_)
+    for pinned in pin.index:
+        stands = standing < contract.n
+        if not stands.any():
+            break
+        stands[taken[0][taken[1] == pinned]] = False
+        own = of_group[group[pinned]]
+        if contract.max_per_group is not None:
+            stands &= own < contract.max_per_group
+        rows = order[(start + standing)[stands]]
+        wrong[rows[place[rows] != pinned]] = True
+        standing[stands] += 1
+        own[stands] += 1
+    return wrong

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import io
+import functools
 from datetime import UTC
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import csv
 
 from recommender_job.config import Config
 from recommender_job.errors import OutputRefused, PublicationBusy, RunTooOld
-from recommender_job.publishing.checks import check_lists
+from recommender_job.publishing.checks import Contract, check_lists, check_plan
+from recommender_job.publishing.loading import load_default, load_lists
 from recommender_job.publishing.popular import popular
 from recommender_job.publishing.publications import lock, prune, switch
+from recommender_job.publishing.whole import check_distinct, check_overlap, lists_by_default, whole_figures
 from recommender_job.ranking.recipe import Recipe
 from recommender_job.ratings.clean import CLEAN
+from recommender_job.ratings.extract import EXPERIENCE_RULES, USERS
 from recommender_job.runs import Run, stage_of
-from recommender_job.scoring.plan import PLANNED_EXPERIENCES, users_of_shard
+from recommender_job.scoring.plan import PLANNED_OPT_OUTS, planned_experiences, users_of_shard
 from recommender_job.scoring.score import lists_file
 from recommender_job.storage import partitions
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database, Transaction
-from recommender_job.tables import EXPERIENCE, LISTS, NAME, USER, checked
-
-_COLUMNS = ["user_id", "rank", "experience_id", "predicted_rating", "experience_name", "source"]
+from recommender_job.tables import EXPERIENCE, LISTS, USER, checked
 
 
 def publish(config: Config, run: Run, folder: RunFolder, database: Database, recipe: Recipe) -> dict[str, Any]:
@@ -44,17 +43,17 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
         recipe: What the model was trained by, to be kept with the publication.
 
     Returns:
-        `publication_id`, `published`, `users`, `rows`, `default_rows`, and `pruned`, the dropped publications.
+        `publication_id`, `published`, `users`, `rows`, `default_rows`; `distinct_lists` and `overlap` as
+        `whole.whole_figures` tells them; and `pruned`, the dropped publications.
 
     Raises:
         OutputRefused: The lists break the contract.
         PublicationBusy: Another run is publishing.
         RunTooOld: A newer night is active.
         StageMissing: A shard has not been scored.
+        ArtifactBroken: A file of the run is missing or damaged.
     """
     shards = folder.summary("plan_shards")["shards"]
-    ratings = folder.read_frame(CLEAN)
-    experiences = folder.read_frame(PLANNED_EXPERIENCES)
     scored = [folder.summary(stage_of(shard)) for shard in shards]
     model_version = folder.summary("refit")["model_version"]
     if {summary["model_version"] for summary in scored} != {model_version}:
@@ -62,27 +61,38 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
             f"The shards were not all scored by tonight's model {model_version}.",
             action="Nothing was switched. Clear `score` (all shards) and what follows.",
         )
-    default = popular(
-        ratings,
-        experiences,
-        n=config.top_n,
-        prior=config.popularity_prior,
-        scale=(config.rating_min, config.rating_max),
-    )
+    planned = [users_of_shard(folder, shard) for shard in shards]
+    users, experiences = np.concatenate(planned), planned_experiences(folder)
+    ratings, opt_outs = folder.read_frame(CLEAN), folder.read_frame(PLANNED_OPT_OUTS)
+    scale, cap = (config.rating_min, config.rating_max), config.rules.max_per_group
+    contract = Contract(experiences, config.top_n, scale, cap)
+    best = functools.partial(popular, ratings, experiences, prior=config.popularity_prior, scale=scale)
+    default = best(n=config.top_n, max_per_group=cap)
+
+    def by_default() -> int:
+        order = best(n=len(experiences))
+        pairs = [frame.loc[frame[USER].isin(users), [USER, EXPERIENCE]] for frame in (ratings, opt_outs)]
+        return lists_by_default(order, pd.concat(pairs), len(users), config.top_n)
+
     model = {"model_version": model_version, "recipe": recipe.model_dump_json()}
     counts = {"users": sum(s["users"] for s in scored), "rows": sum(s["rows"] for s in scored)}
     with database.transaction() as transaction:
         lock(transaction)
         refuse_to_go_back(config, run, transaction)
+        _refuse_erased(transaction, users)
+        check_plan(users, ratings, folder.read_frame(USERS), experiences, _excluded(config, folder))
         publication_id = _enter(config, run, transaction, counts, model, folder.summary("evaluate")["rmse"])
         table = partitions.create(transaction, publication_id)
-        for shard, summary in zip(shards, scored, strict=True):
-            lists = checked(folder.read_frame(lists_file(shard)), LISTS)
-            _check(config, lists, summary, users_of_shard(folder, shard), experiences, ratings)
-            transaction.copy_in(table, _COLUMNS, _as_csv(_named(lists, experiences, "model")))
+        for shard, own, summary in zip(shards, planned, scored, strict=True):
+            lists = _lists_of(folder, shard, summary)
+            check_lists(lists, own, ratings[ratings[USER].isin(own)], opt_outs[opt_outs[USER].isin(own)], contract)
+            load_lists(transaction, table, lists, experiences)
         _check_count(transaction, counts["rows"], table)
-        _load_default(transaction, publication_id, _named(default, experiences, "popular"))
+        load_default(transaction, publication_id, default, experiences)
         partitions.attach(transaction, publication_id)
+        figures = whole_figures(transaction, publication_id)
+        check_overlap(config.checks, figures)
+        check_distinct(config.checks, figures, len(users), by_default)
         if not config.dry_run:
             switch(transaction, publication_id)
     pruned: list[int] = []
@@ -93,6 +103,8 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
         "published": not config.dry_run,
         **counts,
         "default_rows": len(default),
+        "distinct_lists": figures["distinct_lists"],
+        "overlap": figures["overlap"],
         "pruned": pruned,
     }
 
@@ -132,27 +144,30 @@ def _enter(
     return int(row["publication_id"])
 
 
-def _check(
-    config: Config,
-    lists: pd.DataFrame,
-    summary: dict[str, Any],
-    users: NDArray[np.int64],
-    experiences: pd.DataFrame,
-    ratings: pd.DataFrame,
-) -> None:
+def _lists_of(folder: RunFolder, shard: int, summary: dict[str, Any]) -> pd.DataFrame:
+    lists = checked(folder.read_frame(lists_file(shard)), LISTS)
     if len(lists) != summary["rows"]:
         raise OutputRefused(
             f"A shard wrote {summary['rows']} rows but its file holds {len(lists)}.",
             action="Nothing was switched. Clear `score` (all shards) and what follows.",
         )
-    check_lists(
-        lists,
-        users,
-        experiences[EXPERIENCE].to_numpy(),
-        ratings[ratings[USER].isin(users)],
-        n=config.top_n,
-        scale=(config.rating_min, config.rating_max),
-    )
+    return lists
+
+
+def _excluded(config: Config, folder: RunFolder) -> set[int]:
+    table = folder.read_frame(EXPERIENCE_RULES)
+    return {*config.rules.excluded, *table.loc[table["is_excluded"], EXPERIENCE].tolist()}
+
+
+def _refuse_erased(transaction: Transaction, users: NDArray[np.int64]) -> None:
+    """Keeps users who were erased since the run extracted from coming back; whoever erases holds the same lock."""
+    rows = transaction.rows("select user_id from recommender.erasure")
+    back = np.intersect1d(users, np.array([row["user_id"] for row in rows], np.int64))
+    if len(back):
+        raise OutputRefused(
+            f"{len(back)} users of this run were erased after it read them, the first is user {back[0]}.",
+            action="Nothing was switched. Clear `extract` and what follows.",
+        )
 
 
 def _check_count(transaction: Transaction, rows: int, table: str) -> None:
@@ -161,29 +176,3 @@ def _check_count(transaction: Transaction, rows: int, table: str) -> None:
         raise OutputRefused(
             f"The shards hold {rows} rows but {loaded} were loaded.", action="Nothing was switched. Clear `publish`."
         )
-
-
-def _named(lists: pd.DataFrame, experiences: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Adds `experience_name` and `source`."""
-    names = experiences.set_index(EXPERIENCE)[NAME]
-    return lists.assign(experience_name=lists[EXPERIENCE].map(names), source=source)
-
-
-def _as_csv(lists: pd.DataFrame) -> io.BytesIO:
-    buffer = io.BytesIO()
-    table = pa.Table.from_pandas(lists[_COLUMNS], preserve_index=False)
-    csv.write_csv(table, buffer, csv.WriteOptions(include_header=False))
-    buffer.seek(0)
-    return buffer
-
-
-def _load_default(transaction: Transaction, publication_id: int, default: pd.DataFrame) -> None:
-    transaction.run_many(
-        "insert into recommender.default_recommendation"
-        " (publication_id, rank, experience_id, experience_name, predicted_rating, source)"
-        " values (:publication_id, :rank, :experience_id, :experience_name, :predicted_rating, :source)",
-        [
-            {str(k): v for k, v in row.items()}
-            for row in default.assign(publication_id=publication_id).to_dict("records")
-        ],
-    )

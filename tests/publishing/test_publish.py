@@ -41,6 +41,8 @@ def test_the_view_shows_exactly_the_scored_lists(website: Any) -> None:
         "users": lists["user_id"].nunique(),
         "rows": len(lists),
         "default_rows": 5,
+        "distinct_lists": lists.groupby("user_id")["experience_id"].agg(frozenset).nunique(),
+        "overlap": None,
         "pruned": [],
     }
 
@@ -57,6 +59,8 @@ def test_the_default_list_and_the_status(website: Any) -> None:
     )
     assert [row["experience_id"] for row in default] == best["experience_id"].tolist()
     assert [row["rank"] for row in default] == [1, 2, 3, 4, 5]
+    assert [row["reason"] for row in default] == best["reason"].tolist()
+    assert all(reason.startswith("rated ") for reason in best["reason"])
     assert {(row["source"], row["publication_id"]) for row in default} == {("popular", 1)}
     assert list(default[0]) == [
         "rank", "experience_id", "experience_name", "predicted_rating", "source", "publication_id", "reason",

@@ -216,6 +216,6 @@ def test_a_plan_of_an_older_version_is_told_what_to_do(
 ) -> None:
     shard = plan(settings(), RUN, extracted)["shards"][0]
     extracted.write_table(PLANNED_EXPERIENCES, extracted.read_frame(PLANNED_EXPERIENCES)[["experience_id", "name"]])
-    with pytest.raises(ArtifactBroken, match="plan/experiences.parquet is damaged") as caught:
+    with pytest.raises(ArtifactBroken, match=r"plan/experiences\.parquet is damaged") as caught:
         score(settings(), extracted, shard, alone(exact()), wanted("factors"))
     assert "Clear the stage that writes it" in caught.value.action

@@ -51,9 +51,9 @@ def pinned(found: pd.DataFrame) -> list[int]:
     [
         ("Spa $50.000", "spa"),
         ("  SPA   100 ", "spa"),
-        ("Spa € 1'000’000,50 COP", "spa cop"),
+        ("Spa € 1'000\u2019000,50 COP", "spa cop"),
         ("Bono 1 000 000", "bono"),
-        ("Bono ١٠٠", "bono"),
+        ("Bono \u0661\u0660\u0660", "bono"),
         ("2x1 Cine", "x cine"),
         ("Vale50mil", "vale mil"),
         ("Ñandú", "ñandú"),
