@@ -101,17 +101,20 @@ class RunFolder:
 
         Args:
             name: What the files are for. What a killed attempt at the same left behind goes first.
+
+        Raises:
+            StorageFailed: Instead of an OSError of the block.
         """
         if not self._is_local:
-            with tempfile.TemporaryDirectory() as elsewhere:
+            with _failures(tempfile.gettempdir()), tempfile.TemporaryDirectory() as elsewhere:
                 yield Path(elsewhere)
             return
         local = Path(self.path.path) / f".{name.replace('/', '-')}.scratch"
         shutil.rmtree(local, ignore_errors=True)
-        with _failures(str(local)):
-            local.mkdir(parents=True)
         try:
-            yield local
+            with _failures(str(local)):
+                local.mkdir(parents=True)
+                yield local
         finally:
             shutil.rmtree(local, ignore_errors=True)
 

@@ -156,17 +156,27 @@ class Transaction:
         with self._cursor() as cursor:
             cursor.execute(psycopg2.sql.SQL(template).format(**parts))
 
-    def copy_out(self, query: str, parameters: dict[str, Any], sink: IO[bytes]) -> None:
+    def copy_out(self, query: str, parameters: dict[str, Any], sink: IO[bytes]) -> int:
         """Writes a query's rows into `sink` as CSV with a header.
 
         Args:
             query: With `%(name)s` parameters.
             parameters: Their values.
-            sink: A binary file.
+            sink: A binary file. What its `write` raises ends the COPY and is raised here.
+
+        Returns:
+            Rows written.
         """
         with self._cursor() as cursor:
             bound = cursor.mogrify(query, parameters).decode()
-            cursor.copy_expert(f"copy ({bound}) to stdout with (format csv, header true)", sink)
+            try:
+                cursor.copy_expert(f"copy ({bound}) to stdout with (format csv, header true)", sink)
+            except psycopg2.Error:
+                raise
+            except BaseException:
+                cursor.connection.cancel()  # or the rollback would first receive all the rows that are left
+                raise
+            return int(cursor.rowcount)
 
     def copy_in(self, table: str, columns: Sequence[str], source: IO[bytes]) -> int:
         """Loads CSV without a header into a table; an empty unquoted field is null.

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import re
+import collections
+import io
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psycopg2
 import psycopg2.errors
 import pyarrow as pa
-import pyarrow.csv as csv
+import pyarrow.parquet as pq
 
 from recommender_job.config import Config
 from recommender_job.errors import SourceBroken
 from recommender_job.storage.database import Transaction
 from recommender_job.storage.paths import sql_folder
+from recommender_job.storage.row_blocks import parsed, row_blocks
 
 _SQL_TYPES = {pa.int64(): "bigint", pa.float32(): "real", pa.bool_(): "boolean", pa.string(): "text"}
+#: What Python and Parquet can hold of PostgreSQL's moments; others, `infinity` among them, become the nearer of these.
+_FIRST_MOMENT, _LAST_MOMENT = "0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00"
 
 
 def read_source(
@@ -30,13 +36,14 @@ def read_source(
     optional: bool = False,
     **parameters: Any,
 ) -> pa.Table:
-    """Runs `<name>.sql` and returns its rows.
+    """Runs `<name>.sql` and returns its rows, all of them in memory.
 
     Args:
         config: Says where the queries lie.
-        transaction: All three queries of a run share one, so that they see the same moment.
-        name: Name of the query's file, such as `ratings`.
-        schema: Columns that the contract promises; nullable ones are marked as such.
+        transaction: All queries of a run share one, so that they see the same moment.
+        name: Name of the query's file, such as `users`.
+        schema: Columns that the contract promises; nullable ones are marked as such. Moments before year 1 or after
+            year 9999, the infinite ones too, come as the first or the last of those years.
         unique: A column in which no value may repeat.
         optional: Whether the file may be missing; there are no rows then.
         parameters: Values of the query's `%(name)s` parameters.
@@ -44,69 +51,147 @@ def read_source(
     Raises:
         SourceBroken: The query fails, lacks a column, or returns what does not fit; names file, column and cause.
     """
-    file = (config.source_queries or sql_folder() / "source") / f"{name}.sql"
-    try:
-        if optional and not file.exists():
-            return schema.empty_table()
-        query = file.read_text("utf-8").strip().rstrip(";")
-    except UnicodeError as error:
-        raise SourceBroken(f"{file}: it is not utf-8 text: {error}.", action="Save it as UTF-8.") from error
-    except OSError as error:
-        raise SourceBroken(
-            f"{file}: {error.strerror}.", action="Put the query there or set `source_queries`."
-        ) from error
-    columns = ", ".join(f"{field.name}::{_SQL_TYPES.get(field.type, 'timestamptz')}" for field in schema)
-    with tempfile.TemporaryFile() as spool:
-        try:
-            # The query is the customer's own file and the columns are the contract's: neither is input.
-            wrapped = f"select {columns} from (\n{query}\n) as source"  # noqa: S608 - see above
-            transaction.copy_out(wrapped, parameters, spool)
-        except psycopg2.errors.InsufficientPrivilege:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise SourceBroken(
-                f"{file}: a `%` in it is neither doubled (%%) nor one of the parameters"
-                f" {', '.join(f'%({key})s' for key in parameters) or '(there are none)'}: {error}",
-                action=_hint(file, schema),
-            ) from error
-        except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
-            raise SourceBroken(f"{file}: {' '.join(str(error).split())}", action=_hint(file, schema)) from error
-        spool.seek(0)
-        table = _parsed(spool, schema, file)
-    for field in schema:
-        nulls = table[field.name].null_count
-        if nulls and not field.nullable:
-            raise SourceBroken(
-                f"{file}: column {field.name} is null in {nulls} of {len(table)} rows.",
-                action=f"Fill the column, or leave those rows out with `where {field.name} is not null`.",
-            )
+    query = _query(config, name, schema, optional=optional)
+    with tempfile.NamedTemporaryFile() as spool:
+        query.copy_out(transaction, parameters, spool)
+        spool.flush()
+        table = query.parsed(pa.memory_map(spool.name))
+    query.refuse_nulls({field.name: table[field.name].null_count for field in schema}, len(table))
     if unique is not None:
         repeated = len(table) - len(table[unique].unique())
         if repeated:
             raise SourceBroken(
-                f"{file}: {unique} repeats in {repeated} of {len(table)} rows.",
+                f"{query.file}: {unique} repeats in {repeated} of {len(table)} rows.",
                 action=f"Return each {unique} once, for example with `distinct on ({unique})`.",
             )
     return table.cast(schema)
 
 
-def _parsed(spool: Any, schema: pa.Schema, file: Path) -> pa.Table:
-    convert = csv.ConvertOptions(
-        column_types=schema,
-        null_values=[""],
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=False,
-        true_values=["t"],
-        false_values=["f"],
-    )
-    parse = csv.ParseOptions(newlines_in_values=True)
+def spool_source(
+    config: Config,
+    transaction: Transaction,
+    name: str,
+    schema: pa.Schema,
+    into: Path,
+    *,
+    optional: bool = False,
+    **parameters: Any,
+) -> int:
+    """Runs `<name>.sql` and writes its rows into a Parquet file, holding a few thousand at a time.
+
+    Args:
+        config, transaction, name, optional, parameters: As for `read_source`.
+        schema: As for `read_source`; without text columns.
+        into: The file. Without rows, or without an optional query, it holds none.
+
+    Returns:
+        Rows written.
+
+    Raises:
+        SourceBroken: As for `read_source`. The file is then of no use.
+        OSError: The file cannot be written.
+    """
+    query = _query(config, name, schema, optional=optional)
+    rows = 0
+    nulls: collections.Counter[str] = collections.Counter()
+
+    def take(block: pa.Buffer, header: bool) -> None:
+        nonlocal rows
+        table = query.parsed(pa.BufferReader(block), header=header)
+        rows += len(table)
+        nulls.update({field.name: table[field.name].null_count for field in schema if not field.nullable})
+        if not nulls.total():  # otherwise the rest is only counted
+            writer.write_table(table.cast(schema))
+
+    with pq.ParquetWriter(into, schema) as writer, row_blocks(take) as sink:
+        query.copy_out(transaction, parameters, sink)
+    query.refuse_nulls(nulls, rows)
+    return rows
+
+
+def count_source(config: Config, transaction: Transaction, name: str, schema: pa.Schema, **parameters: Any) -> int:
+    """How many rows `<name>.sql` returns; nothing but their number leaves the database.
+
+    Raises:
+        SourceBroken: The query fails.
+    """
+    counted = io.BytesIO()
+    _query(config, name, schema).copy_out(transaction, parameters, counted, select="count(*)")
+    return int(counted.getvalue().split()[1])
+
+
+@dataclass(frozen=True)
+class _Query:
+    file: Path
+    text: str
+    schema: pa.Schema
+
+    def copy_out(
+        self, transaction: Transaction, parameters: dict[str, Any], sink: IO[bytes], *, select: str | None = None
+    ) -> None:
+        typed = ", ".join(
+            f"{field.name}::{_SQL_TYPES.get(field.type, 'timestamptz')} as {field.name}" for field in self.schema
+        )
+        try:
+            # The query is the customer's own file and the columns are the contract's: neither is input.
+            transaction.copy_out(
+                f"select {select or ', '.join(map(_selected, self.schema))}"  # noqa: S608 - see above
+                f" from (select {typed} from (\n{self.text}\n) as source) as typed",
+                parameters,
+                sink,
+            )
+        except psycopg2.errors.InsufficientPrivilege:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.broken(
+                "a `%` in it is neither doubled (%%) nor one of the parameters"
+                f" {', '.join(f'%({key})s' for key in parameters) or '(there are none)'}: {error}"
+            ) from error
+        except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
+            raise self.broken(" ".join(str(error).split())) from error
+
+    def parsed(self, text: pa.NativeFile, *, header: bool = True) -> pa.Table:
+        try:
+            return parsed(text, self.schema, header=header)
+        except pa.ArrowInvalid as error:
+            raise self.broken(str(error)) from error
+
+    def refuse_nulls(self, nulls: Mapping[str, int], rows: int) -> None:
+        for field in self.schema:
+            if nulls[field.name] and not field.nullable:
+                raise SourceBroken(
+                    f"{self.file}: column {field.name} is null in {nulls[field.name]} of {rows} rows.",
+                    action=f"Fill the column, or leave those rows out with `where {field.name} is not null`.",
+                )
+
+    def broken(self, cause: str) -> SourceBroken:
+        contract = ", ".join(f"{field.name} {field.type}" for field in self.schema)
+        return SourceBroken(f"{self.file}: {cause}", action=f"Correct {self.file.name}; it must return {contract}.")
+
+
+def _query(config: Config, name: str, schema: pa.Schema, *, optional: bool = False) -> _Query:
+    file = (config.source_queries or sql_folder() / "source") / f"{name}.sql"
     try:
-        return csv.read_csv(spool, parse_options=parse, convert_options=convert)
-    except pa.ArrowInvalid as error:
-        # pyarrow counts columns; people name them.
-        told = re.sub(r"CSV column #(\d+)", lambda found: f"column {schema.names[int(found[1])]}", str(error))
-        raise SourceBroken(f"{file}: {told}", action=_hint(file, schema)) from error
+        return _Query(file, file.read_text("utf-8").strip().rstrip(";"), schema)
+    except UnicodeError as error:
+        raise SourceBroken(f"{file}: it is not utf-8 text: {error}.", action="Save it as UTF-8.") from error
+    except FileNotFoundError as error:
+        if optional:
+            nothing = ", ".join(f"null as {field.name}" for field in schema)
+            return _Query(file, f"select {nothing} where false", schema)
+        raise _unreadable(file, error) from error
+    except OSError as error:
+        raise _unreadable(file, error) from error
 
 
-def _hint(file: Path, schema: pa.Schema) -> str:
-    return f"Correct {file.name}; it must return {', '.join(f'{field.name} {field.type}' for field in schema)}."
+def _unreadable(file: Path, error: OSError) -> SourceBroken:
+    return SourceBroken(f"{file}: {error.strerror}.", action="Put the query there or set `source_queries`.")
+
+
+def _selected(field: pa.Field) -> str:
+    if field.type in _SQL_TYPES:
+        return str(field.name)
+    return (
+        f"case when {field.name} < '{_FIRST_MOMENT}' then '{_FIRST_MOMENT}'"
+        f" when {field.name} > '{_LAST_MOMENT}' then '{_LAST_MOMENT}' else {field.name} end as {field.name}"
+    )

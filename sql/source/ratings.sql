@@ -16,7 +16,7 @@ where
 
 union all
 
--- What is left under the keys that deletions.sql returns. A row may be returned twice.
+-- What is left under the keys that deletions.sql returns. What stands above is left out: the job counts the rows.
 select
     r.user_id,
     r.experience_id,
@@ -29,3 +29,5 @@ inner join website.ratings as r
 where
     d.deleted_at >= %(updated_since)s
     and r.rated_at < %(rated_until)s
+    and r.updated_at < %(updated_since)s
+    and r.rated_at < %(rated_since)s

@@ -1,0 +1,148 @@
+"""How fast ratings are extracted, and in how much memory: a full read, then a night on which one in a hundred changed.
+
+    python -m benchmarks.extraction [--rows 25000000]
+
+Fills an embedded database of its own with made-up ratings (about 250 bytes of disk for each) and drops it at the end.
+Each measurement runs in a process of its own; beside it stands the bare COPY of the same query to /dev/null.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from recommender_job.config import load_config
+from recommender_job.ratings.extract import extract
+from recommender_job.runs import Run
+from recommender_job.storage import embedded, schema
+from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.database import Database, plain_url
+from recommender_job.storage.paths import sql_folder
+
+FIRST, SECOND = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)
+EXPERIENCES = 3000
+#: Ratings of a user, on average.
+EACH = 25
+
+_WITHOUT_INDEXES = """
+    alter table website.ratings drop constraint ratings_pkey, drop constraint ratings_user_id_fkey,
+        drop constraint ratings_experience_id_fkey;
+    drop index website.ratings_updated_at, website.ratings_rated_at
+"""
+_WITH_INDEXES = """
+    alter table website.ratings add primary key (user_id, experience_id, rated_at, occurrence);
+    create index ratings_updated_at on website.ratings (updated_at);
+    create index ratings_rated_at on website.ratings (rated_at)
+"""
+_RATINGS = """
+    insert into website.ratings (user_id, experience_id, rated_at, rating, updated_at)
+    select
+        1 + abs(hashint8(n)::bigint) % :users, 1 + abs(hashint8(-n)::bigint) % :experiences, moment,
+        1 + abs(hashint8(n * 7)::bigint) % 5, moment
+    from (
+        select n, timestamptz '2023-01-01 00:00+00' + n * (interval '300 days' / :rows) as moment
+        from generate_series(1, :rows) as n
+    ) as drawn
+"""
+#: Of a thousand users, six correct their ratings, two delete them and two rate everything again.
+_CHANGES = [
+    "update website.ratings set rating = 6 - rating, updated_at = now() where user_id % 1000 < 6",
+    "delete from website.ratings where user_id % 1000 in (6, 7)",
+    "insert into website.ratings (user_id, experience_id, rated_at, rating)"
+    " select user_id, experience_id, rated_at + interval '1 hour', rating"
+    " from website.ratings where user_id % 1000 in (8, 9)",
+]
+
+
+def main() -> None:
+    """Prints rows, seconds, rows a second and the peak of the memory, beside those of the bare COPY."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", type=int, default=25_000_000, help="ratings at the source")
+    rows = parser.parse_args().rows
+    with tempfile.TemporaryDirectory() as home:
+        url = plain_url(embedded.start(Path(home)))
+        try:
+            _fill(_database(url), rows)
+            _night("everything is read", url, FIRST, home)
+            with _database(url).transaction() as transaction:
+                for statement in _CHANGES:
+                    transaction.run(statement)
+            _night("one in a hundred has changed", url, SECOND, home)
+        finally:
+            embedded.stop(Path(home))
+
+
+def _fill(database: Database, rows: int) -> None:
+    schema.migrate(database)
+    with database.transaction() as transaction:
+        transaction.run(_WITHOUT_INDEXES)  # they are made faster at once
+        transaction.run("insert into website.users select generate_series(1, :users)", users=max(1, rows // EACH))
+        transaction.run(
+            "insert into website.experiences (name, name_key) select n::text, n::text"
+            " from generate_series(1, :experiences) as n",
+            experiences=EXPERIENCES,
+        )
+        transaction.run(_RATINGS, rows=rows, users=max(1, rows // EACH), experiences=EXPERIENCES)
+        transaction.run(_WITH_INDEXES)
+    with database.autocommit() as session:
+        session.run("vacuum analyze website.ratings")
+        session.run("checkpoint")
+
+
+def _night(label: str, url: str, cutoff: datetime, home: str) -> None:
+    print(label)
+    copied, extracted = _alone(_copy, url, cutoff, home), _alone(_extract, url, cutoff, home)
+    for name, found in (("bare COPY", copied), ("extract", extracted)):
+        rows, seconds = found["rows"], found["seconds"]
+        print(
+            f"  {name:<10}{rows:>12,} rows{seconds:>8.1f} s{rows / seconds:>12,.0f} rows/s{found['peak']:>8.0f} MiB"
+            f"{seconds / copied['seconds']:>8.2f} of COPY's time"
+        )
+    print(f"  {extracted['summary']}")
+
+
+def _alone(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """What the work returns from a process of its own, with its `seconds` and the `peak` of its memory in MiB."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(_measured, work, *arguments).result()
+
+
+def _measured(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    started = time.perf_counter()
+    found = work(*arguments)
+    seconds = time.perf_counter() - started
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return {**found, "seconds": seconds, "peak": int(status["VmHWM"].split()[0]) / 1024}
+
+
+def _copy(url: str, cutoff: datetime, home: str) -> dict[str, Any]:
+    """The rows that the extract will ask for, as they are, to nowhere."""
+    query = (sql_folder() / "source" / "ratings.sql").read_text("utf-8")
+    with _database(url).transaction() as transaction, open("/dev/null", "wb") as sink:
+        base = transaction.row(
+            "select cutoff as rated_since, read_through - interval '1 hour' as updated_since"
+            " from recommender.extraction"
+        )
+        bounds = base or {"rated_since": "-infinity", "updated_since": "-infinity"}
+        return {"rows": transaction.copy_out(query, {"rated_until": cutoff, **bounds}, sink)}
+
+
+def _extract(url: str, cutoff: datetime, home: str) -> dict[str, Any]:
+    config, run = load_config({"database_url": url, "home": Path(home)}), Run.at(cutoff)
+    summary = extract(config, run, RunFolder(config.runs, run.folder), Database.of(config))
+    return {"rows": summary["snapshot"], "summary": summary}
+
+
+def _database(url: str) -> Database:
+    return Database.of(load_config({"database_url": url}))
+
+
+if __name__ == "__main__":
+    main()

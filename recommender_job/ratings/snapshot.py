@@ -1,0 +1,187 @@
+"""Merges what the source returned with the last snapshot, in little memory: DuckDB sorts, on the disk where it must.
+
+A row of the snapshot is named by (user, experience, rated_at); of several, the one updated last counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from recommender_job.errors import ConfigurationError, StorageFailed
+from recommender_job.tables import EXPERIENCE, RATED_AT, SOURCE_RATINGS, UPDATED_AT, USER
+
+_KEY = [USER, EXPERIENCE, RATED_AT]
+#: Rows that are looked at together; a few dozen MiB.
+_ROWS = 250_000
+#: Each takes its share of the memory; sorting is no faster than the disk.
+_THREADS = 2
+
+# In the order in which rows win: what stays in the snapshot first, then by the rule above. The rating makes the order
+# total, should two versions of a row carry the same moment; NaN is the highest there, null the lowest.
+_SORTED = """
+    select * from (
+        select
+            user_id, experience_id, rating, rated_at, updated_at, false as is_old, true as stays
+        from read_parquet($new, hive_partitioning = false)
+        where user_id not in (select user_id from erased)
+        union all
+        select
+            user_id, experience_id, rating, rated_at, updated_at, true,
+            $keep_old
+            and user_id not in (select user_id from erased)
+            and not exists (
+                from read_parquet($deletions, hive_partitioning = false) as d
+                where d.user_id = o.user_id and d.experience_id = o.experience_id and d.rated_at = o.rated_at
+            )
+        from read_parquet($old, hive_partitioning = false) as o
+    )
+    order by user_id, experience_id, rated_at, stays desc, updated_at desc, rating desc nulls last
+"""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parquet files to merge.
+
+    Args:
+        new: What the source returned, of `tables.SOURCE_RATINGS`; keys may repeat.
+        old: The snapshot to build upon, or to compare with: of the same columns, each key once.
+        deletions: Keys that are gone from the source, of `tables.SOURCE_DELETIONS`.
+    """
+
+    new: Path
+    old: Path
+    deletions: Path
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What came of a merge.
+
+    Args:
+        rows: Rows of the snapshot.
+        extracted: Rows of `new` that `old` does not hold, in this version or a later one.
+        deleted: Keys of `old` that the snapshot does not hold.
+    """
+
+    rows: int
+    extracted: int
+    deleted: int
+
+
+def merge(
+    parts: Parts,
+    write: Callable[[pa.Table], None],
+    *,
+    keep_old: bool,
+    erased: Sequence[int],
+    memory_mb: int,
+    scratch: Path,
+) -> Merged:
+    """Writes the snapshot: `new`, and `old` without the deleted keys; each key once, none of an erased user.
+
+    Args:
+        parts: What to merge.
+        write: Gets the rows, of `tables.SOURCE_RATINGS`, by user, experience and rated_at, in several tables.
+        keep_old: Whether rows of `old` enter the snapshot; otherwise they are only compared with.
+        erased: Users who are left out.
+        memory_mb: Memory in MiB for sorting; what does not fit goes to the disk.
+        scratch: Folder for that.
+
+    Raises:
+        StorageFailed: The disk is full.
+        ConfigurationError: The memory does not suffice.
+    """
+    rows = extracted = deleted = 0
+    with _sorted(parts, keep_old, erased, memory_mb, scratch) as batches:
+        for table in _whole_groups(batches):
+            first = _first_of_each_key(table)
+            stays, is_old = _numpy(table, "stays"), _numpy(table, "is_old")
+            updated = _moments(table, UPDATED_AT)
+            group = np.cumsum(first) - 1
+            known = np.full(group[-1] + 1, np.iinfo(np.int64).min)
+            known[group[is_old]] = updated[is_old]
+            extracted += int((~is_old & (known[group] < updated)).sum())
+            deleted += int((first & ~stays).sum())
+            snapshot = table.filter(pa.array(first & stays)).select(SOURCE_RATINGS.names).cast(SOURCE_RATINGS)
+            rows += len(snapshot)
+            write(snapshot)
+    return Merged(rows, extracted, deleted)
+
+
+@contextlib.contextmanager
+def _sorted(
+    parts: Parts, keep_old: bool, erased: Sequence[int], memory_mb: int, scratch: Path
+) -> Iterator[Iterator[pa.RecordBatch]]:
+    settings: dict[str, Any] = {
+        "memory_limit": f"{memory_mb}MiB",
+        "temp_directory": str(scratch / "sort"),
+        "threads": _THREADS,
+        "preserve_insertion_order": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    # A file name may hold what would be a pattern.
+    names = {name: escape(str(getattr(parts, name))) for name in ("new", "old", "deletions")}
+    try:
+        with duckdb.connect(config=settings) as engine:
+            engine.register("erased", pa.table({USER: pa.array(erased, pa.int64())}))
+            yield engine.sql(_SORTED, params={**names, "keep_old": keep_old}).to_arrow_reader(_ROWS)
+    except duckdb.OutOfMemoryException as error:
+        if "max_temp_directory_size" in str(error):  # all that the disk has
+            raise _disk_full(scratch, error) from error
+        raise ConfigurationError(
+            f"{memory_mb} MiB do not suffice to merge the ratings: {str(error).splitlines()[0]}",
+            action="Raise `extract_memory_mb`.",
+        ) from error
+    except duckdb.IOException as error:
+        raise _disk_full(scratch, error) from error
+
+
+def _disk_full(scratch: Path, error: duckdb.Error) -> StorageFailed:
+    return StorageFailed(
+        f"{scratch}: {str(error).splitlines()[0]}", action="Free the disk or restore access to the store, then retry."
+    )
+
+
+def _whole_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The same rows in other parts: rows with one key are never apart."""
+    rest: pa.Table | None = None
+    for batch in batches:
+        table = pa.Table.from_batches([batch])
+        table = table if rest is None else pa.concat_tables([rest, table]).combine_chunks()
+        last = int(np.flatnonzero(_first_of_each_key(table))[-1])
+        if last:
+            yield table.slice(0, last)
+        rest = table.slice(last)
+    if rest is not None:
+        yield rest
+
+
+def _first_of_each_key(table: pa.Table) -> NDArray[np.bool_]:
+    first = np.zeros(len(table), bool)
+    first[:1] = True
+    for values in (_numpy(table, USER), _numpy(table, EXPERIENCE), _moments(table, RATED_AT)):
+        first[1:] |= values[1:] != values[:-1]
+    return first
+
+
+def _numpy(table: pa.Table, column: str) -> NDArray[Any]:
+    values: NDArray[Any] = table[column].to_numpy()
+    return values
+
+
+def _moments(table: pa.Table, column: str) -> NDArray[np.int64]:
+    values: NDArray[np.int64] = pc.cast(table[column], pa.int64()).to_numpy()
+    return values
