@@ -18,7 +18,8 @@ Call = Callable[..., Any]
 
 COMMANDS = [
     "backtest", "db start", "db stop", "db url", "import-ratings", "migrate", "publications list",
-    "publications rollback", "report", "run", "sample-ratings", "show", "status",
+    "publications rollback", "quarantine drop", "quarantine list", "quarantine replay", "report", "run",
+    "sample-ratings", "show", "status",
 ]  # fmt: skip
 
 
@@ -38,7 +39,7 @@ def test_these_are_the_commands_and_each_speaks_json() -> None:
         assert command.help, name
 
 
-@pytest.mark.parametrize("command", ["", "db", "publications", *COMMANDS])
+@pytest.mark.parametrize("command", ["", "db", "publications", "quarantine", *COMMANDS])
 def test_every_command_explains_itself(call: Call, command: str) -> None:
     told = call(*command.split(), "--help")
     assert (told.code, told.err) == (0, "")

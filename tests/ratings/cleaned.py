@@ -1,0 +1,24 @@
+"""Snapshots for the tests of the stage `clean`, without an extract before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import pyarrow as pa
+
+from recommender_job.ratings.extract import EXPERIENCES, SNAPSHOT, USERS
+from recommender_job.storage.artifacts import RunFolder
+from recommender_job.tables import SOURCE_EXPERIENCES, SOURCE_USERS
+
+
+def write_snapshot(
+    folder: RunFolder, ratings: pd.DataFrame, *, users: Sequence[int], experiences: Sequence[int]
+) -> None:
+    """Writes what `extract` would: these ratings, and the users and experiences that there are."""
+    folder.write_table(SNAPSHOT, ratings)
+    known = [{"experience_id": int(i), "name": f"E{i}", "is_active": True} for i in experiences]
+    folder.write_table(EXPERIENCES, pa.Table.from_pylist(known, SOURCE_EXPERIENCES))
+    folder.write_table(
+        USERS, pa.Table.from_pylist([{"user_id": int(i), "is_active": True} for i in users], SOURCE_USERS)
+    )
