@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from recommender_job import cli_database, cli_publications, cli_quarantine, cli_users, console
+from recommender_job import cli_database, cli_erasing, cli_explaining, cli_publications, cli_quarantine, console
 from recommender_job.cli_options import (
     DateFormat,
     Delimiter,
@@ -37,7 +37,8 @@ app = typer.Typer(
 app.add_typer(cli_database.app, name="db")
 app.add_typer(cli_publications.app, name="publications")
 app.add_typer(cli_quarantine.app, name="quarantine")
-app.add_typer(cli_users.app)
+app.add_typer(cli_explaining.app)
+app.add_typer(cli_erasing.app)
 
 
 @app.command()

@@ -28,14 +28,18 @@ class Predictor:
     Args:
         networks: Ranking models, all trained on the same ratings, with the weight of each.
         bias: The bias model and its weight; None where it has no part.
+        trained_as: The version before a user was erased from it; None where nobody was.
     """
 
     networks: tuple[tuple[float, TrainedModel], ...]
     bias: tuple[float, BiasModel] | None = None
+    trained_as: str | None = None
 
     @property
     def version(self) -> str:
-        """Twelve hexadecimal digits that change with any weight, id or setting."""
+        """Twelve hexadecimal digits that change with any weight, id or setting; erasing a user keeps them."""
+        if self.trained_as:
+            return self.trained_as
         parts = [f"{weight!r} {network.version}" for weight, network in self.networks]
         if self.bias:
             weight, bias = self.bias
@@ -95,8 +99,21 @@ class Predictor:
             given = [*shares, *([bias[0]] if bias else [])]
             if not given or not np.isfinite(given).all():
                 raise ValueError("there are no weights, or they are not finite")
+            version = weights.get("version")
         networks = (TrainedModel.load(folder, f"{name}/network-{place}") for place in range(len(shares)))
-        return cls(tuple(zip(shares, networks, strict=True)), bias)
+        return cls(tuple(zip(shares, networks, strict=True)), bias, version)
+
+    @classmethod
+    def keep_version(cls, folder: RunFolder, name: str) -> None:
+        """Writes the version into a saved predictor, so that it stays the same when a user's rows are taken out.
+
+        Everything that names the version goes on naming this predictor: summaries, lists, publications.
+
+        Raises:
+            ArtifactBroken: A file is missing or damaged.
+        """
+        version = cls.load(folder, name).version
+        folder.write_json(f"{name}/weights.json", {**folder.read_json(f"{name}/weights.json"), "version": version})
 
     def _only_bias(self) -> BiasModel:
         if self.bias is None:

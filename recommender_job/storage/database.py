@@ -141,13 +141,16 @@ class Transaction:
         if rows:
             self._connection.execute(sa.text(sql), list(rows))
 
-    def define(self, template: str, names: dict[str, str], **literals: Any) -> None:
+    def define(self, template: str, names: dict[str, str], **literals: Any) -> int:
         """Executes DDL, which takes no parameters: `{name}` becomes a quoted identifier or literal.
 
         Args:
             template: The statement.
             names: Identifiers, dots separate schema and name.
             literals: Values.
+
+        Returns:
+            How many rows it touched, -1 where that means nothing.
         """
         parts: dict[str, psycopg2.sql.Composable] = {
             key: psycopg2.sql.Identifier(*name.split(".", 1)) for key, name in names.items()
@@ -155,6 +158,7 @@ class Transaction:
         parts |= {key: psycopg2.sql.Literal(value) for key, value in literals.items()}
         with self._cursor() as cursor:
             cursor.execute(psycopg2.sql.SQL(template).format(**parts))
+            return int(cursor.rowcount)
 
     def copy_out(self, query: str, parameters: dict[str, Any], sink: IO[bytes]) -> int:
         """Writes a query's rows into `sink` as CSV with a header.

@@ -106,6 +106,7 @@ def _arrange(run: Callable[..., int]) -> None:
     )
     # Everybody with an even id does not want number 8; number 9 only until before the night.
     run(
-        "insert into website.do_not_recommend select user_id, 8, cast(null as timestamptz) from website.users where user_id % 2 = 0"
+        "insert into website.do_not_recommend select user_id, 8, cast(null as timestamptz) from website.users"
+        " where user_id % 2 = 0"
         " union all select user_id, 9, cast('2023-12-01' as timestamptz) from website.users"
     )

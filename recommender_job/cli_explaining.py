@@ -1,4 +1,4 @@
-"""The commands on one user: `recommender-job why` and `erase`."""
+"""The command `recommender-job why`."""
 
 from __future__ import annotations
 

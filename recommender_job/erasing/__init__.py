@@ -1,0 +1,1 @@
+"""Erasing a user: from the lists, the refused rows, and every file that nights have left."""
