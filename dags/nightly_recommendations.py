@@ -17,18 +17,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import (
-    Asset,
-    CronTriggerTimetable,
-    ExceptionRetryPolicy,
-    Param,
-    RetryAction,
-    RetryRule,
-    dag,
-    get_current_context,
-    task,
-)
+from airflow.sdk import Asset, CronTriggerTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
+from recommender_retries import RETRIES
 
 RECOMMENDATIONS = Asset(
     name="recommendations", uri="postgres://recommender/recommendations", extra={"contract": "docs/table-contract.md"}
@@ -50,24 +41,6 @@ PARAMS = {
     ),
     "dry_run": Param(False, type="boolean", title="Dry run", description="Build and check, but do not switch."),
     "settings": Param({}, type="object", title="Other settings", description='Such as {"gate.max_rmse": 0.9}.'),
-}
-
-#: A retry is for what may pass: the database is away, the disk is full. Bad data and a blocked gate fail at once.
-RETRIES = {
-    "retries": 3,
-    "retry_delay": timedelta(seconds=30),
-    "retry_exponential_backoff": True,
-    "max_retry_delay": timedelta(minutes=10),
-    "retry_policy": ExceptionRetryPolicy(
-        rules=[
-            RetryRule(
-                exception="recommender_job.errors.PermanentError",
-                action=RetryAction.FAIL,
-                reason="A retry cannot help; see the error's next step.",
-            )
-        ]
-    ),
-    "execution_timeout": timedelta(hours=4),
 }
 
 

@@ -163,12 +163,14 @@ def show(
 
 @app.command()
 def status(json: Json = False) -> None:
-    """Show what is live and how fresh it is."""
+    """Show what is live and how fresh it is. Exit code 4: it is stale."""
     from recommender_job.publishing.publications import status as work
     from recommender_job.storage.database import Database
 
     result = work(Database.of(config_of()))
     show_result(json, result, lambda: console.print_fields("Live", result))
+    if result["is_stale"]:
+        raise typer.Exit(console.STALE)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from recommender_job.errors import GateBlocked, RecommenderError
 
-DONE, FAILED, USAGE, BLOCKED = 0, 1, 2, 3
+DONE, FAILED, USAGE, BLOCKED, STALE = 0, 1, 2, 3, 4
 
 
 def print_json(value: Any) -> None:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from recommender_job.errors import NotPublished, PublicationBusy
+from recommender_job.publishing.old_plans import wait_for_old_plans
 from recommender_job.storage import partitions
 from recommender_job.storage.database import Database, Transaction
 
 _LIST = """
     select p.publication_id, p.run_id, p.model_version, p.data_through, p.created_at, p.published_at,
-        p.users, p.rows, p.top_n, p.rmse, a.publication_id is not null as is_active
+        p.users, p.rows, p.top_n, p.rmse, p.distinct_lists, p.overlap, a.publication_id is not null as is_active
     from recommender.publication as p
     left join recommender.active_publication as a using (publication_id)
     order by p.publication_id desc
 """
 
-# Two statements at most, and the rows of each come from one publication.
-_OWN = """
-    select rank, experience_id, experience_name, predicted_rating, source, publication_id
-    from recommender.recommendations where user_id = :user_id order by rank limit :n
-"""
-_DEFAULT = """
-    select rank, experience_id, experience_name, predicted_rating, source, publication_id
-    from recommender.default_recommendations order by rank limit :n
+# The website's own statement (docs/table-contract.md): the rows come from one publication, whatever happens meanwhile.
+_LIST_OF = """
+    with own as materialized (
+        select rank, experience_id, experience_name, predicted_rating, source, reason, publication_id
+        from recommender.recommendations where user_id = :user_id
+    )
+    select * from own
+    union all
+    select rank, experience_id, experience_name, predicted_rating, source, reason, publication_id
+    from recommender.default_recommendations where not exists (select 1 from own)
+    order by rank limit :n
 """
 
 
@@ -44,6 +49,32 @@ def publications(database: Database) -> list[dict[str, Any]]:
     """All publications that are kept, the newest first, with `is_active`."""
     with database.transaction() as transaction:
         return transaction.rows(_LIST)
+
+
+def kept(transaction: Transaction) -> list[dict[str, Any]]:
+    """Those of `publications` whose lists can be read, the newest first."""
+    attached = partitions.attached(transaction)
+    return [row for row in transaction.rows(_LIST) if row["publication_id"] in attached]
+
+
+def chosen(rows: Sequence[dict[str, Any]], publication_id: int) -> dict[str, Any]:
+    """One of the kept publications.
+
+    Raises:
+        NotPublished: It is none of them; names those that are.
+    """
+    for row in rows:
+        if row["publication_id"] == publication_id:
+            return row
+    raise _not_kept(str(publication_id), rows)
+
+
+def _not_kept(which: str, rows: Sequence[dict[str, Any]]) -> NotPublished:
+    ids = ", ".join(str(row["publication_id"]) for row in rows) or "none"
+    return NotPublished(
+        f"There is no publication {which}; kept are: {ids}.",
+        action="Choose one of those; `recommender-job publications list` shows them.",
+    )
 
 
 def live_recipe(database: Database) -> str | None:
@@ -71,7 +102,7 @@ def lists_of(database: Database, user_id: int, n: int | None = None) -> dict[str
         NotPublished: Nothing has been published yet.
     """
     with database.transaction() as transaction:
-        rows = transaction.rows(_OWN, user_id=user_id, n=n) or transaction.rows(_DEFAULT, n=n)
+        rows = transaction.rows(_LIST_OF, user_id=user_id, n=n)
     if not rows:
         status(database)  # says so when nothing is published
         return {"user_id": user_id, "source": None, "publication_id": None, "recommendations": []}
@@ -92,7 +123,17 @@ def lock(transaction: Transaction) -> None:
 
 
 def switch(transaction: Transaction, publication_id: int) -> None:
-    """Makes a publication active: one row, which readers see change between two statements."""
+    """Makes a publication active: one row, which readers see change between two statements.
+
+    Args:
+        transaction: Has the publishers' lock. The publication's partition was attached in an earlier one.
+        publication_id: The publication.
+    """
+    row = transaction.row(
+        "select published_at from recommender.publication where publication_id = :id", id=publication_id
+    )
+    if row and row["published_at"] is None:  # what was shown before has been there long enough
+        wait_for_old_plans(transaction)
     transaction.run(
         "insert into recommender.active_publication (publication_id, switched_at) values (:id, now())"
         " on conflict (only_row) do update"
@@ -120,22 +161,16 @@ def rollback(database: Database, publication_id: int | None = None) -> dict[str,
     """
     with database.transaction() as transaction:
         lock(transaction)
-        shown = partitions.attached(transaction)
-        rows = [row for row in transaction.rows(_LIST) if row["publication_id"] in shown]
+        rows = kept(transaction)
         active = next((row["publication_id"] for row in rows if row["is_active"]), None)
         if publication_id is None:
             older = [row for row in rows if row["published_at"] and active and row["publication_id"] < active]
-            target = older[0] if older else None
-        else:
-            target = next((row for row in rows if row["publication_id"] == publication_id), None)
-        if target is None:
-            kept = ", ".join(str(row["publication_id"]) for row in rows) or "none"
-            raise NotPublished(
-                f"There is no publication {publication_id or 'before the active one'} to go back to; kept are: {kept}.",
-                action="Choose one of those; `recommender-job publications list` shows them.",
-            )
-        switch(transaction, target["publication_id"])
-    return {"publication_id": target["publication_id"], "previous": active}
+            if not older:
+                raise _not_kept("before the active one to go back to", rows)
+            publication_id = older[0]["publication_id"]
+        chosen(rows, publication_id)
+        switch(transaction, publication_id)
+    return {"publication_id": publication_id, "previous": active}
 
 
 def prune(database: Database, keep: int) -> list[int]:
@@ -156,11 +191,13 @@ def prune(database: Database, keep: int) -> list[int]:
     """
     with database.transaction() as transaction:
         lock(transaction)
-        kept: dict[bool, list[str]] = {True: [], False: []}
+        runs: dict[bool, list[str]] = {True: [], False: []}
         staying, forgotten = set(), []
         for row in transaction.rows(_LIST):
-            group = kept[row["published_at"] is not None]
-            if row["is_active"] or (row["run_id"] not in group and len(group) < keep):
+            group = runs[row["published_at"] is not None]
+            # An older one of a run that is shown is what a killed publication, or a dry run, left of that run.
+            superseded = row["run_id"] in group or row["run_id"] in runs[True]
+            if row["is_active"] or (not superseded and len(group) < keep):
                 group.append(row["run_id"])
                 staying.add(row["publication_id"])
             else:
@@ -168,3 +205,9 @@ def prune(database: Database, keep: int) -> list[int]:
         transaction.run("delete from recommender.publication where publication_id = any(:ids)", ids=forgotten)
         leftover = partitions.existing(transaction) - staying
     return partitions.drop(database, sorted(leftover))
+
+
+def held(database: Database) -> list[int]:
+    """Publications that were dropped but whose rows a reader still holds on to; the next pruning takes them."""
+    with database.transaction() as transaction:
+        return sorted(partitions.existing(transaction) - {row["publication_id"] for row in transaction.rows(_LIST)})
