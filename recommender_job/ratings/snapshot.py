@@ -6,8 +6,9 @@ A row of the snapshot is named by (user, experience, rated_at); of several, the 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -24,29 +25,25 @@ from recommender_job.tables import EXPERIENCE, RATED_AT, SOURCE_RATINGS, UPDATED
 _KEY = [USER, EXPERIENCE, RATED_AT]
 #: Rows that are looked at together; a few dozen MiB.
 _ROWS = 250_000
-#: Each takes its share of the memory; sorting is no faster than the disk.
-_THREADS = 2
+#: Memory in MiB for each thread that sorts.
+_EACH_THREAD = 128
 
-# In the order in which rows win: what stays in the snapshot first, then by the rule above. The rating makes the order
-# total, should two versions of a row carry the same moment; NaN is the highest there, null the lowest.
+_NEW, _OLD, _DELETION = range(3)
+
+# Nothing but a sort: it keeps to the memory it is given, a join does not. The rating makes the order total, should two
+# versions of a row carry the same moment; NaN is the highest there, null the lowest.
 _SORTED = """
     select * from (
-        select
-            user_id, experience_id, rating, rated_at, updated_at, false as is_old, true as stays
+        select 0::tinyint as kind, user_id, experience_id, rating, rated_at, updated_at
         from read_parquet($new, hive_partitioning = false)
-        where user_id not in (select user_id from erased)
         union all
-        select
-            user_id, experience_id, rating, rated_at, updated_at, true,
-            $keep_old
-            and user_id not in (select user_id from erased)
-            and not exists (
-                from read_parquet($deletions, hive_partitioning = false) as d
-                where d.user_id = o.user_id and d.experience_id = o.experience_id and d.rated_at = o.rated_at
-            )
-        from read_parquet($old, hive_partitioning = false) as o
+        select 1::tinyint, user_id, experience_id, rating, rated_at, updated_at
+        from read_parquet($old, hive_partitioning = false)
+        union all
+        select 2::tinyint, user_id, experience_id, null, rated_at, rated_at
+        from read_parquet($deletions, hive_partitioning = false)
     )
-    order by user_id, experience_id, rated_at, stays desc, updated_at desc, rating desc nulls last
+    order by user_id, experience_id, rated_at, updated_at desc, rating desc nulls last
 """
 
 
@@ -103,41 +100,53 @@ def merge(
         StorageFailed: The disk is full.
         ConfigurationError: The memory does not suffice.
     """
-    rows = extracted = deleted = 0
-    with _sorted(parts, keep_old, erased, memory_mb, scratch) as batches:
+    total = Merged(0, 0, 0)
+    with _sorted(parts, memory_mb, scratch) as batches:
         for table in _whole_groups(batches):
-            first = _first_of_each_key(table)
-            stays, is_old = _numpy(table, "stays"), _numpy(table, "is_old")
-            updated = _moments(table, UPDATED_AT)
-            group = np.cumsum(first) - 1
-            known = np.full(group[-1] + 1, np.iinfo(np.int64).min)
-            known[group[is_old]] = updated[is_old]
-            extracted += int((~is_old & (known[group] < updated)).sum())
-            deleted += int((first & ~stays).sum())
-            snapshot = table.filter(pa.array(first & stays)).select(SOURCE_RATINGS.names).cast(SOURCE_RATINGS)
-            rows += len(snapshot)
-            write(snapshot)
-    return Merged(rows, extracted, deleted)
+            places, part = _winners(table, np.asarray(erased, np.int64), keep_old)
+            write(table.take(pa.array(places)).select(SOURCE_RATINGS.names).cast(SOURCE_RATINGS))
+            total = Merged(*(sum(pair) for pair in zip(astuple(total), astuple(part), strict=True)))
+    return total
+
+
+def _winners(table: pa.Table, erased: NDArray[np.int64], keep_old: bool) -> tuple[NDArray[np.int64], Merged]:
+    """Where the rows of the snapshot stand, in a table with all rows of some keys, best first."""
+    kind, updated = _numpy(table, "kind"), _moments(table, UPDATED_AT)
+    group = np.cumsum(_first_of_each_key(table)) - 1
+    groups = group[-1] + 1
+    is_old, is_erased = kind == _OLD, np.isin(_numpy(table, USER), erased)
+    is_new = (kind == _NEW) & ~is_erased
+    is_gone = np.zeros(groups, bool)
+    is_gone[group[kind == _DELETION]] = True
+    candidates = np.flatnonzero(is_new | (is_old & ~is_gone[group] & ~is_erased & keep_old))
+    winners = candidates[np.diff(group[candidates], prepend=-1) != 0]
+    known = np.full(groups, np.iinfo(np.int64).min)
+    known[group[is_old]] = updated[is_old]
+    stays = np.zeros(groups, bool)
+    stays[group[winners]] = True
+    return winners, Merged(
+        rows=len(winners),
+        extracted=int((is_new & (known[group] < updated)).sum()),
+        deleted=int((is_old & ~stays[group]).sum()),
+    )
 
 
 @contextlib.contextmanager
-def _sorted(
-    parts: Parts, keep_old: bool, erased: Sequence[int], memory_mb: int, scratch: Path
-) -> Iterator[Iterator[pa.RecordBatch]]:
+def _sorted(parts: Parts, memory_mb: int, scratch: Path) -> Iterator[Iterator[pa.RecordBatch]]:
     settings: dict[str, Any] = {
         "memory_limit": f"{memory_mb}MiB",
         "temp_directory": str(scratch / "sort"),
-        "threads": _THREADS,
+        "threads": max(1, min(os.cpu_count() or 1, memory_mb // _EACH_THREAD)),
         "preserve_insertion_order": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
     # A file name may hold what would be a pattern.
-    names = {name: escape(str(getattr(parts, name))) for name in ("new", "old", "deletions")}
+    names = {name: escape(str(path)) for name, path in asdict(parts).items()}
     try:
         with duckdb.connect(config=settings) as engine:
-            engine.register("erased", pa.table({USER: pa.array(erased, pa.int64())}))
-            yield engine.sql(_SORTED, params={**names, "keep_old": keep_old}).to_arrow_reader(_ROWS)
+            engine.execute("set enable_progress_bar = false")  # it would stand in what a command prints
+            yield engine.sql(_SORTED, params=names).to_arrow_reader(_ROWS)
     except duckdb.OutOfMemoryException as error:
         if "max_temp_directory_size" in str(error):  # all that the disk has
             raise _disk_full(scratch, error) from error

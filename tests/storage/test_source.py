@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from recommender_job.tables import SOURCE_EXPERIENCES, SOURCE_RATINGS, SOURCE_US
 
 Read = Callable[..., pa.Table]
 NOON = datetime(2023, 1, 1, 12, tzinfo=UTC)
+EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 ONE_EXPERIENCE = {
     "experience_id": "1",
     "name": "'A'",
@@ -139,12 +140,28 @@ def test_the_next_step_lists_the_contract(read: Read) -> None:
     assert "where user_id is not null" in caught.value.action
 
 
-def test_a_moment_without_end_names_its_column(read: Read) -> None:
-    with pytest.raises(SourceBroken) as caught:
-        read(experience(available_until="'infinity'::timestamptz"), SOURCE_EXPERIENCES, "experiences")
-    assert "experiences.sql" in caught.value.cause
-    assert "available_until" in caught.value.cause
-    assert "infinity" in caught.value.cause
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        ("infinity", LATEST),
+        ("-infinity", EARLIEST),
+        ("294276-12-31 23:59:59+00", LATEST),
+        ("10000-01-01 00:00:00+00", LATEST),
+        ("9999-12-31 23:59:59.999999+00", LATEST),
+        ("9999-12-31 23:59:59.999998+00", LATEST - timedelta(microseconds=1)),
+        ("0001-01-01 00:00:00.000001+00", EARLIEST + timedelta(microseconds=1)),
+        ("4713-01-01 00:00:00+00 BC", EARLIEST),
+    ],
+)
+def test_moments_that_nothing_else_can_hold_become_the_nearest(read: Read, moment: str, expected: datetime) -> None:
+    table = read(experience(available_until=f"'{moment}'"), SOURCE_EXPERIENCES, "experiences")
+    assert table["available_until"].to_pylist() == [expected]
+    assert table["available_from"].to_pylist() == [None]
+
+
+def test_texts_of_many_megabytes(read: Read) -> None:
+    query = experience(name="repeat('Ñandú' || chr(10), 2000000)") + " union all " + experience(experience_id="2")
+    assert read(query, SOURCE_EXPERIENCES)["name"].to_pylist() == ["Ñandú\n" * 2_000_000, "A"]
 
 
 def test_a_missing_file(make_config: Callable[..., Config], database: Database, tmp_path: Path) -> None:
