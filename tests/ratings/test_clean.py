@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender_job.config import Config
@@ -94,6 +94,7 @@ MINUTES_OF_ALL_KINDS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
