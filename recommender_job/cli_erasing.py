@@ -95,7 +95,6 @@ def _show(receipt: dict[str, Any]) -> None:
             print(f"{name}: the model for TensorFlow Serving was removed; clear `refit` to make it again")
         if not erased.get("finished", True):
             print(f"{name}: has not published; if it is running, erase again when it has ended")
-        for what, files in (("may be in use, erase again in an hour", "in_use"), ("was not looked into", "unknown")):
-            for file in erased.get(files, []):
-                print(f"{name}: {file} {what}")
+        for file in erased.get("unknown", []):
+            print(f"{name}: {file} was not looked into")
     print("Not touched:", *(f"  {place}" for place in receipt["not_touched"]), sep="\n")

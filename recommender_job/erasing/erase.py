@@ -10,7 +10,7 @@ from recommender_job.config import Config
 from recommender_job.erasing import receipts
 from recommender_job.erasing.rows import erase_rows
 from recommender_job.erasing.run_folder import erase_from_folder
-from recommender_job.errors import ArtifactBroken
+from recommender_job.errors import ArtifactBroken, StorageFailed
 from recommender_job.storage.database import Database
 from recommender_job.storage.run_files import run_folders
 
@@ -48,7 +48,7 @@ def erase(
     Returns:
         The receipt of this attempt, as it was stored, with `user_id` and `erased_at`: `attempt`, its number;
         `begun_at`; `publications`: rows by publication id; `quarantine`: rows; `runs`: what there is to say of each run
-        folder (see `Erased`); `looked_at`: how many folders; `complete`: whether every file could be read;
+        folder (see `Erased`); `looked_at`: how many folders; `complete`: whether nothing had to be left out;
         `not_touched`.
 
     Raises:
@@ -70,7 +70,7 @@ def erase(
         "quarantine": quarantine,
         "runs": {name: erased for name, erased in runs.items() if erased},
         "looked_at": len(folders),
-        "complete": not any("unreadable" in erased for erased in runs.values()),
+        "complete": not any({"unreadable", "in_use"} & erased.keys() for erased in runs.values()),
         "not_touched": NOT_TOUCHED,
     }
     receipts.end(database, user_id, receipt)
@@ -78,16 +78,25 @@ def erase(
 
 
 def raise_if_incomplete(receipt: dict[str, Any]) -> None:
-    """Fails when a file could not be read: it may still hold the user.
+    """Fails when something that may hold the user had to be left out.
 
     Raises:
-        ArtifactBroken: Names the first such files; the receipt names all.
+        ArtifactBroken: Files cannot be read; names the first of them.
+        StorageFailed: A night may be writing files right now.
     """
-    causes = [cause for erased in receipt["runs"].values() for cause in erased.get("unreadable", [])]
-    if causes:
+    unreadable, in_use = (
+        [f"{name}: {told}" for name, erased in receipt["runs"].items() for told in erased.get(what, [])]
+        for what in ("unreadable", "in_use")
+    )
+    if unreadable:
         raise ArtifactBroken(
-            f"{len(causes)} files cannot be read and may still hold the user; everything else is erased."
-            f" The first: {' '.join(causes[:3])}",
-            action="Delete those files or their run folders, then erase again; `recommender-job erasures --json` lists"
-            " them.",
+            f"{len(unreadable)} files cannot be read and may still hold the user; everything else is erased. The first:"
+            f" {' '.join(unreadable[:3])}",
+            action="Delete those files or their run folders, then erase again. `recommender-job erasures --json` lists"
+            " them all.",
+        )
+    if in_use:
+        raise StorageFailed(
+            f"A night may be writing files that hold the user; everything else is erased. The first: {in_use[0]}.",
+            action="Erase again when no night is running, or an hour after it was killed.",
         )

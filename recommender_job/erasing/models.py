@@ -39,22 +39,23 @@ def erase_from_models(
         `removed` where it could not be made again.
     """
     # Networks that `weights.json` no longer names are looked at too: an earlier attempt may have left them.
-    arrays = [name for name in names if PurePosixPath(name).name in USER_ROWS]
+    arrays = [name for name in names if _file(name) in USER_ROWS]
     changing = [name for name in arrays if _left(folder, name, user_id, problems) is not None]
-    for model in (str(PurePosixPath(name).parent) for name in names if PurePosixPath(name).name == WEIGHTS):
+    for model in (str(PurePosixPath(name).parent) for name in names if _file(name) == WEIGHTS):
         if any(name.startswith(f"{model}/") for name in changing):
             with problems.noted():  # before the arrays: once one of them has changed, the version cannot be told
                 Predictor.keep_version(folder, model)
+    # Before the arrays too: while they hold the user, an attempt that was killed here is known not to have ended.
+    final = [name for name in names if name.startswith(f"{FINAL}/")]
+    served = [name for name in names if name.startswith(f"{SAVED_MODEL}/")]
+    state = "untouched"
+    if set(final) & set(changing) or any(holds_bytes(folder, name, struct.pack("<q", user_id)) for name in served):
+        state = _serve_again(config, folder, final, user_id, problems)
     for name in changing:
         left = _left(folder, name, user_id, problems)
         if left is not None:
             folder.write_arrays(name, left)
-    served = [name for name in names if name.startswith(f"{SAVED_MODEL}/")]
-    # An attempt that was killed between the two has left a served model that still holds the id.
-    stale = any(name.startswith(f"{FINAL}/") for name in changing) or any(
-        holds_bytes(folder, name, struct.pack("<q", user_id)) for name in served
-    )
-    return len(changing), _serve_again(config, folder, problems) if served and stale else "untouched"
+    return len(changing), state
 
 
 def _left(folder: RunFolder, name: str, user_id: int, problems: Problems) -> dict[str, NDArray[Any]] | None:
@@ -62,20 +63,29 @@ def _left(folder: RunFolder, name: str, user_id: int, problems: Problems) -> dic
     with problems.noted():
         arrays = folder.read_arrays(name)
         with folder.reading(name):
-            return without_user(PurePosixPath(name).name, arrays, user_id)
+            return without_user(_file(name), arrays, user_id)
     return None
 
 
-def _serve_again(config: Config, folder: RunFolder, problems: Problems) -> str:
+def _serve_again(config: Config, folder: RunFolder, final: list[str], user_id: int, problems: Problems) -> str:
     from recommender_job.ranking.serving import export_saved_model
 
-    predictor = None
-    with problems.noted():
-        predictor = Predictor.load(folder, FINAL)
-    if predictor is None:
-        remove_folder(folder, SAVED_MODEL)
-        return "removed"
     with tempfile.TemporaryDirectory() as local:
-        export_saved_model(predictor, local, (config.rating_min, config.rating_max))
-        folder.write_folder(SAVED_MODEL, Path(local))
-    return "rewritten"
+        copy = RunFolder(local, "copy")
+        with problems.noted():
+            for name in final:
+                if _file(name) in USER_ROWS:
+                    arrays = folder.read_arrays(name)
+                    copy.write_arrays(name, without_user(_file(name), arrays, user_id) or arrays)
+                elif name.endswith(".json"):
+                    copy.write_json(name, folder.read_json(name))
+            predictor = Predictor.load(copy, FINAL)
+            export_saved_model(predictor, f"{local}/served", (config.rating_min, config.rating_max))
+            folder.write_folder(SAVED_MODEL, Path(local) / "served")
+            return "rewritten"
+    remove_folder(folder, SAVED_MODEL)
+    return "removed"
+
+
+def _file(name: str) -> str:
+    return PurePosixPath(name).name

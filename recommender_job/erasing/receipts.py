@@ -48,7 +48,7 @@ def erasures(database: Database) -> list[dict[str, Any]]:
 
     Returns:
         For each, `user_id`, `erased_at`; `attempts`: how many were begun; `receipts` of those that ended, the last one
-        last; `state`: `complete`, `cut short` (or running), or `incomplete` where a file could not be read.
+        last; `state`: `complete`, `cut short` (or running), or `incomplete` where files had to be left out.
     """
     with database.transaction() as transaction:
         rows = transaction.rows("select user_id, erased_at, receipt from recommender.erasure order by 2 desc, 1")

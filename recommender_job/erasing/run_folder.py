@@ -14,6 +14,7 @@ from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.run_files import (
     UserRows,
     files_of,
+    is_leftover_of,
     leftover_of,
     remove_leftover,
     remove_user_rows,
@@ -35,7 +36,8 @@ class Erased:
         models: Files of arrays that were written again.
         served: What became of the model for TensorFlow Serving.
         leftovers: Leftovers of killed attempts that were deleted.
-        in_use: Leftovers that are too young for that: they may be a running stage's.
+        in_use: Leftovers that are too young for that: a running stage may be writing them. Neither they nor the files
+            they are to become were touched.
         unknown: Files of no kind that the job writes; they were not looked into.
         finished: Whether the run has published; one that has not may be running and write more.
         unreadable: What is damaged, and may still hold the user.
@@ -77,7 +79,8 @@ def erase_from_folder(config: Config, folder: RunFolder, user_id: int, *, now: d
     old = sorted(set(leftovers.values()) - set(young))
     for leftover in old:
         remove_leftover(folder, leftover)
-    names = [name for name in every if name not in leftovers]
+    # Writing a file takes away what an earlier attempt at it has left: not from under a stage that may be at work.
+    names = [name for name in every if name not in leftovers and not any(is_leftover_of(one, name) for one in young)]
 
     models, served = erase_from_models(config, folder, names, user_id, problems)
     found: dict[str, UserRows] = {}

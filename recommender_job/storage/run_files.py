@@ -63,6 +63,14 @@ def leftover_of(name: str) -> str | None:
     return name if parts[-1].startswith(".") and parts[-1].endswith(".tmp") else None
 
 
+def is_leftover_of(leftover: str, name: str) -> bool:
+    """Whether a leftover is of writing a certain file of the run."""
+    if leftover.endswith(_SCRATCH):
+        return leftover == f".{name.replace('/', '-')}{_SCRATCH}"
+    folder, slash, file = leftover.rpartition("/")
+    return name == f"{folder}{slash}{file.removeprefix('.').rsplit('.', 2)[0]}"
+
+
 def remove_leftover(folder: RunFolder, leftover: str) -> None:
     """Deletes what `leftover_of` found."""
     if leftover.endswith(_SCRATCH):
@@ -84,10 +92,11 @@ def written_at(folder: RunFolder, name: str) -> datetime | None:
 
 
 def remove_folder(folder: RunFolder, name: str) -> None:
-    """Deletes a folder inside a run folder."""
+    """Deletes a folder inside a run folder, if it is there."""
     path = folder.path / name
     with folder.reading(name):
-        path.fs.rm(path.path, recursive=True)
+        if path.exists():
+            path.fs.rm(path.path, recursive=True)
 
 
 def holds_bytes(folder: RunFolder, name: str, wanted: bytes) -> bool:
