@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import psycopg2.errors
 import pytest
+
+from benchmarks.contract import list_statement
+from recommender_job.publishing.activate import activate
 
 VIEW = "select user_id, rank, experience_id, publication_id from recommender.recommendations"
 
@@ -106,6 +111,75 @@ def test_a_reader_is_not_held_up_while_a_publication_is_being_loaded(website: An
         reader.rollback()
     cursor.execute("select publication_id from recommender.recommendation_status")
     assert cursor.fetchall() == [(new,)]
+
+
+def eventually(ready: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 20
+    while not ready():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def publish_directly(website: Any) -> None:
+    website.publish("second", days=1)
+
+
+def publish_after_a_dry_run(website: Any) -> None:
+    activate(website.database, website.publish("second", days=1, dry_run=True)["publication_id"])
+
+
+@pytest.mark.parametrize(
+    "publish",
+    [
+        pytest.param(
+            publish_directly,
+            marks=pytest.mark.xfail(reason="`publish` attaches and switches in one transaction", strict=True),
+        ),
+        publish_after_a_dry_run,
+    ],
+)
+def test_a_statement_planned_before_a_publication_finds_a_list(website: Any, connect: Any, publish: Any) -> None:
+    """PostgreSQL plans a statement and takes its snapshot a moment later; here that moment is made long."""
+    website.publish("first")
+    user = website.shown()[0]["user_id"]
+    gate, reader = connect(), connect()
+    gate.cursor().execute("select pg_advisory_lock(7)")
+    # Told to be immutable, it is called while the statement is planned: after its part on the lists has been.
+    reader.cursor().execute(
+        "create function stand_still() returns boolean immutable language plpgsql"
+        " as 'begin perform pg_advisory_xact_lock_shared(7); return true; end'"
+    )
+    reader.commit()
+    statement = list_statement("%(user_id)s").replace("from own)", "from own) and stand_still()")
+    assert "stand_still" in statement
+    rows: list[Any] = []
+
+    def read() -> None:
+        cursor = reader.cursor()
+        cursor.execute(statement, {"user_id": user})
+        rows.extend(cursor.fetchall())
+        reader.commit()
+
+    asking = threading.Thread(target=read, daemon=True)
+    asking.start()
+    standing = "select count(*) from pg_locks where locktype = 'advisory' and objid = 7 and not granted"
+    eventually(lambda: website.values(standing) == [1], "nobody plans")
+    publisher = threading.Thread(target=publish, args=(website,), daemon=True)
+    publisher.start()
+    attached = "select count(*) from pg_inherits where inhparent = 'recommender.recommendation'::regclass"
+    waiting = (
+        "select count(*) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
+        " and query like 'select distinct virtualtransaction%'"
+    )
+    eventually(
+        lambda: website.values(attached) == [2] and (not publisher.is_alive() or website.values(waiting) == [1]),
+        "the publication neither waits nor happens",
+    )
+    gate.cursor().execute("select pg_advisory_unlock(7)")
+    asking.join(20)
+    publisher.join(20)
+    assert [row[4] for row in rows] == ["model"] * 5
+    assert website.active() == 2
 
 
 @pytest.mark.parametrize("view", ["recommendations", "default_recommendations", "recommendation_status"])
