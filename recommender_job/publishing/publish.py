@@ -1,4 +1,4 @@
-"""Publishes a run: loads, checks and switches in one transaction, so that a killed publish leaves nothing behind."""
+"""Publishes a run: loads and checks in one transaction, switches in a second one, then drops what is no longer kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recommender_job.errors import OutputRefused, PublicationBusy, RunTooOld
 from recommender_job.publishing.checks import Contract, check_lists, check_plan
 from recommender_job.publishing.loading import load_default, load_lists
 from recommender_job.publishing.popular import popular
-from recommender_job.publishing.publications import lock, prune, switch
+from recommender_job.publishing.publications import kept, lock, prune, switch
 from recommender_job.publishing.whole import check_distinct, check_overlap, lists_by_default, whole_figures
 from recommender_job.ranking.recipe import Recipe
 from recommender_job.ratings.clean import CLEAN
@@ -93,7 +93,13 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
         figures = whole_figures(transaction, publication_id)
         check_overlap(config.checks, figures)
         check_distinct(config.checks, figures, len(users), by_default)
-        if not config.dry_run:
+    # What was attached is committed before it is switched to: see docs/decisions/0010.
+    if not config.dry_run:
+        with database.transaction() as transaction:
+            lock(transaction)
+            refuse_to_go_back(config, run, transaction)
+            if publication_id not in {row["publication_id"] for row in kept(transaction)}:
+                raise PublicationBusy("Another run has published and cleaned up meanwhile.", action="Retry.")
             switch(transaction, publication_id)
     pruned: list[int] = []
     with contextlib.suppress(PublicationBusy):  # the next publisher is at work already and prunes after itself

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -103,9 +101,9 @@ def refit(
     recipe = load_recipe(folder, challenger)
     predictor, recipe, figures = train_predictor(ratings, recipe, progress)
     _save(folder, name, predictor, train_relevance(ratings, recipe.relevance, seed=config.seed), recipe)
-    with tempfile.TemporaryDirectory() as local:
-        export_saved_model(predictor, local, (config.rating_min, config.rating_max))
-        folder.write_folder(saved_model, Path(local))
+    with folder.scratch(saved_model) as local:
+        export_saved_model(predictor, str(local), (config.rating_min, config.rating_max))
+        folder.write_folder(saved_model, local)
     return {**figures, "model_version": predictor.version}
 
 

@@ -11,21 +11,14 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 import psycopg2
-import psycopg2.errors
 import psycopg2.sql
 import sqlalchemy as sa
 import tenacity
 
 from recommender_job.config import Config
-from recommender_job.errors import (
-    ConfigurationError,
-    DatabaseAway,
-    PublicationBusy,
-    RecommenderError,
-    SchemaMissing,
-    StorageFailed,
-)
+from recommender_job.errors import ConfigurationError
 from recommender_job.storage import embedded
+from recommender_job.storage.translation import translated
 
 _DRIVER = "postgresql+psycopg2"
 
@@ -208,51 +201,3 @@ class Transaction:
     def _cursor(self) -> Iterator[Any]:
         with contextlib.closing(self._connection.connection.cursor()) as cursor:
             yield cursor
-
-
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Turns what the driver raises into the job's errors.
-
-    Raises:
-        SchemaMissing: A table, view, column or schema is not there.
-        ConfigurationError: The role may not do this.
-        StorageFailed: The database's disk is full.
-        PublicationBusy: A lock was not to be had in time.
-        DatabaseAway: The server cannot be reached, or dropped the connection.
-    """
-    try:
-        yield
-    except RecommenderError:
-        raise
-    except (sa.exc.DBAPIError, psycopg2.Error) as error:
-        origin = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        text = " ".join(str(origin).split())
-        if isinstance(
-            origin,
-            psycopg2.errors.UndefinedTable | psycopg2.errors.UndefinedColumn | psycopg2.errors.InvalidSchemaName,
-        ):
-            raise SchemaMissing(f"The database says: {text}", action="Run `recommender-job migrate`.") from error
-        if isinstance(origin, psycopg2.errors.InsufficientPrivilege):
-            raise ConfigurationError(
-                f"The database says: {text}",
-                action="Grant the job's account recommender_reader and recommender_writer; what they may do is in"
-                " `sql/migrations/0003_views_and_roles.sql` and the files after it.",
-            ) from error
-        if isinstance(origin, psycopg2.ProgrammingError) and origin.pgcode is None:
-            raise ConfigurationError(f"The driver says: {text}", action="Correct `database_url`.") from error
-        if isinstance(origin, psycopg2.errors.DuplicateSchema | psycopg2.errors.DuplicateTable):
-            raise ConfigurationError(
-                f"The database says: {text}",
-                action="The job makes the schemas `recommender` and `website` itself; give it a database without them.",
-            ) from error
-        if isinstance(origin, psycopg2.errors.DiskFull):
-            raise StorageFailed(f"The database says: {text}", action="Free the database's disk, then retry.") from error
-        if isinstance(origin, psycopg2.errors.LockNotAvailable):
-            raise PublicationBusy(f"The database says: {text}", action="Retry when the other run has ended.") from error
-        if isinstance(origin, psycopg2.OperationalError | psycopg2.InterfaceError):
-            raise DatabaseAway(
-                f"The database cannot be reached: {text}",
-                action="Check that PostgreSQL runs and that `database_url` names it, then retry.",
-            ) from error
-        raise

@@ -9,7 +9,8 @@ from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
 
 from recommender_job.errors import SchemaMissing
-from recommender_job.storage.database import Database, translated
+from recommender_job.storage.database import Database
+from recommender_job.storage.translation import translated
 
 SCHEMA = "recommender"
 VERSION_TABLE = "schema_version"

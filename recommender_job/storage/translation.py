@@ -1,0 +1,69 @@
+"""What the database's driver raises, as the job's errors that say what to do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import psycopg2
+import psycopg2.errors
+import sqlalchemy as sa
+
+from recommender_job.errors import (
+    ConfigurationError,
+    DatabaseAway,
+    PublicationBusy,
+    RecommenderError,
+    SchemaMissing,
+    StorageFailed,
+)
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turns what the driver raises into the job's errors.
+
+    Raises:
+        SchemaMissing: A table, view, column or schema is not there.
+        ConfigurationError: The role may not do this.
+        StorageFailed: The database's disk is full.
+        PublicationBusy: A lock was not to be had in time.
+        DatabaseAway: The server cannot be reached, or dropped the connection.
+    """
+    try:
+        yield
+    except RecommenderError:
+        raise
+    except (sa.exc.DBAPIError, psycopg2.Error) as error:
+        origin = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        text = " ".join(str(origin).split())
+        if isinstance(
+            origin,
+            psycopg2.errors.UndefinedTable | psycopg2.errors.UndefinedColumn | psycopg2.errors.InvalidSchemaName,
+        ):
+            raise SchemaMissing(f"The database says: {text}", action="Run `recommender-job migrate`.") from error
+        if isinstance(origin, psycopg2.errors.InsufficientPrivilege):
+            raise ConfigurationError(
+                f"The database says: {text}",
+                action="Grant the job's account recommender_reader and recommender_writer; what they may do is in"
+                " `sql/migrations/0003_views_and_roles.sql` and the files after it.",
+            ) from error
+        if isinstance(origin, psycopg2.ProgrammingError) and origin.pgcode is None:
+            raise ConfigurationError(f"The driver says: {text}", action="Correct `database_url`.") from error
+        if isinstance(origin, psycopg2.errors.DuplicateSchema | psycopg2.errors.DuplicateTable):
+            raise ConfigurationError(
+                f"The database says: {text}",
+                action="The job makes the schemas `recommender` and `website` itself; give it a database without them.",
+            ) from error
+        if isinstance(origin, psycopg2.errors.DiskFull):
+            raise StorageFailed(f"The database says: {text}", action="Free the database's disk, then retry.") from error
+        if isinstance(origin, psycopg2.errors.LockNotAvailable):
+            raise PublicationBusy(f"The database says: {text}", action="Retry when the other run has ended.") from error
+        # Of a connection that breaks in the middle of a statement the driver makes an error without a kind or a code.
+        broken = type(origin) is psycopg2.DatabaseError and origin.pgcode is None
+        if broken or isinstance(origin, psycopg2.OperationalError | psycopg2.InterfaceError):
+            raise DatabaseAway(
+                f"The database cannot be reached: {text}",
+                action="Check that PostgreSQL runs and that `database_url` names it, then retry.",
+            ) from error
+        raise
