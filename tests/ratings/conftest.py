@@ -25,6 +25,7 @@ NOW = datetime(2023, 6, 1, tzinfo=UTC)
 Import = Callable[..., dict[str, int]]
 Night = Callable[..., dict[str, Any]]
 Snapshot = Callable[[Run], set[tuple[Any, ...]]]
+Sql = Callable[..., None]
 
 
 @pytest.fixture
@@ -90,6 +91,17 @@ def age(database: Database) -> Callable[[str], None]:
     def work(interval: str) -> None:
         with database.transaction() as transaction:
             transaction.run("update website.ratings set updated_at = updated_at - cast(:by as interval)", by=interval)
+
+    return work
+
+
+@pytest.fixture
+def sql(database: Database) -> Sql:
+    """Executes a statement."""
+
+    def work(statement: str, **parameters: Any) -> None:
+        with database.transaction() as transaction:
+            transaction.run(statement, **parameters)
 
     return work
 

@@ -15,6 +15,7 @@ from recommender_job.ratings.extract import EXPERIENCES, SNAPSHOT, USERS
 from recommender_job.runs import Run
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
+from recommender_job.storage.paths import sql_folder
 from recommender_job.tables import SOURCE_EXPERIENCES, SOURCE_RATINGS, SOURCE_USERS
 from tests.ratings.conftest import Import, Night, Snapshot
 
@@ -39,7 +40,10 @@ def test_the_first_night_reads_everything(
     assert night(THIRD) == {
         "cutoff": "2023-03-15T00:00:00+00:00",
         "extracted": 3,
+        "deleted": 0,
         "snapshot": 3,
+        "source_rows": 3,
+        "full_read": True,
         "users": 2,
         "experiences": 2,
         "base_run_id": None,
@@ -79,14 +83,15 @@ def test_the_second_night_asks_for_what_was_written_or_rated_since_the_first(
     night(FIRST)
     with database.transaction() as transaction:
         first = transaction.row("select read_through from recommender.extraction")
-    # A query that returns its own bounds, as if they were a rating.
-    query = """
-        select 9 as user_id, 9 as experience_id, 5 as rating, %(rated_since)s::timestamptz as rated_at,
+    # A query that returns its own bounds, as if they were one rating more.
+    query = (sql_folder() / "source" / "ratings.sql").read_text("utf-8")
+    query += """
+        union all select 9 as user_id, 9 as experience_id, 5 as rating, %(rated_since)s::timestamptz as rated_at,
             %(updated_since)s::timestamptz as updated_at
         where %(rated_until)s = '2023-02-15 00:00+00'::timestamptz
     """
     config = make_config({"lookback_minutes": 7, "source_queries": source_query("ratings", query)})
-    assert figures(night(SECOND, config)) == (1, 2, FIRST.run_id)
+    assert figures(night(SECOND, config)) == (2, 3, FIRST.run_id)
     asked = RunFolder(config.runs, SECOND.folder).read_frame(SNAPSHOT).query("user_id == 9").iloc[0]
     assert asked["rated_at"] == FIRST.cutoff
     assert asked["updated_at"] == first["read_through"] - timedelta(minutes=7)

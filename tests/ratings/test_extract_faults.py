@@ -80,7 +80,10 @@ def test_the_watermark_is_written(config: Config, database: Database, import_lin
         "snapshot_url": RunFolder(config.runs, SECOND.folder).url(SNAPSHOT),
         "extracted": 1,
         "snapshot": 2,
+        "full_read_at": rows[FIRST.run_id]["read_through"],
+        "source_rows": 2,
     }
+    assert rows[FIRST.run_id]["source_rows"] == 1
 
 
 def test_a_rerun_replaces_its_watermark(database: Database, import_lines: Import, night: Night) -> None:
@@ -90,7 +93,11 @@ def test_a_rerun_replaces_its_watermark(database: Database, import_lines: Import
     night(FIRST)
     [after] = dump(database, WATERMARKS)[WATERMARKS]
     assert after["read_through"] > before["read_through"]
-    assert {**after, "read_through": None} == {**before, "read_through": None}
+    assert (before.pop("full_read_at"), after.pop("full_read_at")) == (
+        before.pop("read_through"),
+        after.pop("read_through"),
+    )
+    assert after == before
 
 
 GOOD = "select user_id, experience_id, rating, rated_at, updated_at from website.ratings"
@@ -130,10 +137,15 @@ def test_a_broken_query_names_itself_and_leaves_no_watermark(
     assert dump(database, WATERMARKS) == {WATERMARKS: []}
 
 
-def test_a_missing_query_file(make_config: Callable[..., Config], night: Night, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["ratings", "users", "experiences"])
+def test_a_missing_query_file(
+    make_config: Callable[..., Config], night: Night, source_query: Queries, name: str
+) -> None:
+    queries = source_query("more", "select 1")
+    (queries / f"{name}.sql").unlink()
     with pytest.raises(SourceBroken) as caught:
-        night(FIRST, make_config({"source_queries": tmp_path}))
-    assert caught.value.cause == f"{tmp_path / 'ratings.sql'}: No such file or directory."
+        night(FIRST, make_config({"source_queries": queries}))
+    assert caught.value.cause == f"{queries / name}.sql: No such file or directory."
     assert caught.value.action == "Put the query there or set `source_queries`."
 
 

@@ -1,0 +1,113 @@
+"""Whatever happens to the source between the nights: the last snapshot is what reading everything gives."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recommender_job.config import Config
+from recommender_job.ratings.extract import SNAPSHOT, extract
+from recommender_job.runs import Run
+from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.database import Database, Transaction
+from tests.ratings.worlds import minute
+
+#: (user, experience, minute rated, occurrence)
+Place = tuple[int, int, int, int]
+Step = tuple[Any, ...]
+
+WHERE = (
+    " where (user_id, experience_id, rated_at, occurrence)"
+    " = (:user_id, :experience_id, cast(:rated_at as timestamptz), :occurrence)"
+)
+PLACES = st.tuples(st.integers(1, 2), st.integers(1, 2), st.integers(0, 3), st.integers(1, 2))
+RATINGS = st.integers(1, 5)
+CHANGES = st.one_of(
+    st.tuples(st.just("insert"), PLACES, RATINGS),
+    st.tuples(st.just("correct"), PLACES, RATINGS),
+    st.tuples(st.just("delete"), PLACES),
+    st.tuples(st.just("move"), PLACES, PLACES),
+)
+TRANSACTIONS = st.tuples(st.just("transaction"), st.lists(CHANGES, min_size=1, max_size=4))
+#: The minutes by which the cutoff advances.
+NIGHTS = st.tuples(st.just("night"), st.integers(0, 2))
+STEPS = st.lists(st.one_of(TRANSACTIONS, TRANSACTIONS, NIGHTS), min_size=4, max_size=10)
+
+
+def named(place: Place) -> dict[str, Any]:
+    user, experience, rated, occurrence = place
+    return {"user_id": user, "experience_id": experience, "rated_at": minute(rated), "occurrence": occurrence}
+
+
+def change(transaction: Transaction, kind: str, place: Place, *more: Any) -> None:
+    if kind == "insert":
+        transaction.run(
+            "insert into website.ratings (user_id, experience_id, rated_at, occurrence, rating)"
+            " values (:user_id, :experience_id, :rated_at, :occurrence, :rating) on conflict do nothing",
+            **named(place),
+            rating=more[0],
+        )
+    elif kind == "correct":
+        transaction.run(
+            "update website.ratings set rating = :rating, updated_at = now()" + WHERE, **named(place), rating=more[0]
+        )
+    elif kind == "delete":
+        transaction.run("delete from website.ratings" + WHERE, **named(place))
+    elif transaction.row("select from website.ratings" + WHERE, **named(more[0])) is None:
+        to = {f"to_{name}": value for name, value in named(more[0]).items()}
+        transaction.run(
+            "update website.ratings set user_id = :to_user_id, experience_id = :to_experience_id,"
+            " rated_at = :to_rated_at, occurrence = :to_occurrence, updated_at = now()" + WHERE,
+            **named(place),
+            **to,
+        )
+
+
+@pytest.fixture
+def replay(make_config: Callable[..., Config], database: Database) -> Callable[[list[Step], bool], None]:
+    """Plays steps on an empty source and compares the last night with reading everything."""
+    # The sharpest case: each night reads what was written since the one before, and nothing twice.
+    config = make_config({"lookback_minutes": 0})
+    everything = make_config({"full_read": True})
+    numbers = itertools.count()
+    with database.transaction() as transaction:
+        transaction.run("insert into website.users values (1), (2)")
+        transaction.run("insert into website.experiences (name, name_key) values ('A', 'a'), ('B', 'b')")
+
+    def night(using: Config, cutoff: datetime) -> tuple[dict[str, Any], pd.DataFrame]:
+        run = Run(f"run-{next(numbers)}", cutoff)
+        folder = RunFolder(using.runs, run.folder)
+        return extract(using, run, folder, database), folder.read_frame(SNAPSHOT)
+
+    def work(steps: list[Step]) -> None:
+        with database.transaction() as transaction:
+            transaction.run("truncate website.ratings, website.deleted_ratings, recommender.extraction")
+        cutoff, first = minute(1), True
+        for kind, what in [*steps, ("night", 0)]:
+            if kind == "transaction":
+                with database.transaction() as transaction:
+                    for each in what:
+                        change(transaction, *each)
+                continue
+            cutoff += timedelta(minutes=what)
+            summary, frame = night(config, cutoff)
+            assert summary["full_read"] == first
+            first = False
+        again, whole = night(everything, cutoff)
+        pd.testing.assert_frame_equal(frame, whole)
+        assert (again["extracted"], again["deleted"]) == (0, 0)
+
+    return work
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(STEPS)
+def test_the_last_snapshot_equals_a_full_read(replay: Callable[[list[Step]], None], steps: list[Step]) -> None:
+    replay(steps)
