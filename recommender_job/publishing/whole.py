@@ -25,21 +25,21 @@ _DISTINCT = """
     ) as lists
 """
 
+# A list as an array: a join of the rows themselves, which has no index to use, takes several times as long.
 _OVERLAP = """
     with fresh as (
-        select user_id, count(*) as length from recommender.recommendation
+        select user_id, array_agg(experience_id) as held from recommender.recommendation
         where publication_id = :publication_id group by user_id
     ), live as (
-        select user_id, count(*) as length from recommender.recommendation
+        select user_id, array_agg(experience_id) as held from recommender.recommendation
         where publication_id = :active_id group by user_id
-    ), shared as (
-        select f.user_id, count(*) as length
-        from recommender.recommendation as f
-        inner join recommender.recommendation as l using (user_id, experience_id)
-        where f.publication_id = :publication_id and l.publication_id = :active_id group by f.user_id
+    ), compared as (
+        select
+            (select count(*) from unnest(fresh.held) as one (id) where one.id = any(live.held)) as shared,
+            least(cardinality(fresh.held), cardinality(live.held)) as length
+        from fresh inner join live using (user_id)
     )
-    select count(*) as users, avg(coalesce(shared.length, 0)::float8 / least(fresh.length, live.length)) as overlap
-    from fresh inner join live using (user_id) left join shared using (user_id)
+    select count(*) as users, avg(shared::float8 / length) as overlap from compared
 """
 
 
