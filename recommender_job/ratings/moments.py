@@ -14,8 +14,8 @@ DATE_FORMATS = ("ISO8601", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "epoch seconds
 EARLIEST = pd.Timestamp("1970-01-01", tz="UTC")
 LATEST = pd.Timestamp("2200-01-01", tz="UTC")
 
-#: A time of day with an offset behind it; a bare date ends in digits too.
-_OFFSET = r"(?:[zZ]|:\d{2}[^+-]*[+-]\d{2}(?::?\d{2})?)$"
+#: A sign or a Z behind a time of day begins an offset; the signs within a bare date do not.
+_OFFSET = r"[zZ]$|[T ]\d[^+-]*[+-]"
 
 
 def moments(texts: pd.Series, date_format: str, zone: ZoneInfo) -> pd.Series:

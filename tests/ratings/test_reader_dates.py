@@ -61,6 +61,25 @@ def test_offsets_may_differ_and_be_missing_within_a_file(moments: Moments) -> No
     }
 
 
+def test_offsets_behind_hours_and_in_the_form_without_separators(moments: Moments) -> None:
+    texts = [
+        "2021-01-04T10+02",
+        "20210104T100000+0500",
+        "2021-01-04 10:00:00.5-05",
+        "20210104",
+        "2021-01-04 10",
+        "2021-01-04T10:00+5",
+    ]
+    assert list(moments(texts).values()) == [
+        "2021-01-04 08:00:00",
+        "2021-01-04 05:00:00",
+        "2021-01-04 15:00:00",
+        "2021-01-04 05:00:00",
+        "2021-01-04 15:00:00",
+        "2021-01-04 05:00:00",
+    ]
+
+
 def test_offsets_as_postgresql_writes_them(moments: Moments) -> None:
     """A zone with summer time has two offsets, and PostgreSQL writes whole hours without minutes."""
     assert moments(["2021-01-04 10:00:00-05", "2021-07-04 10:00:00-04"]) == {
