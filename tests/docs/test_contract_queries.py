@@ -17,6 +17,7 @@ import pytest
 from benchmarks.contract import code_blocks, list_statement
 from recommender_job.storage.database import Database
 from tests.publishing.by_hand import DEFAULT, LONG_AGO, publish, rating_of, website_account
+from tests.publishing.plans import nodes
 
 WRITTEN_URL = "postgresql://web:password@host:5432/shop"
 OWN = (7, 5, 9, 8)
@@ -172,10 +173,6 @@ def test_from_node(database: Database, web: str) -> None:
             await connection.close()
 
     assert asyncio.run(ask()) == [shown(OWN, current), shown(DEFAULT, current)]
-
-
-def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return [plan, *(inner for child in plan.get("Plans", []) for inner in nodes(child))]
 
 
 @pytest.mark.parametrize("prepared", [False, True], ids=["plain", "prepared"])

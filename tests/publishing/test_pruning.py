@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from recommender_job.errors import NotPublished, PublicationBusy
-from recommender_job.publishing.publications import prune, publications, rollback
+from recommender_job.publishing.publications import held, prune, publications, rollback
 from recommender_job.storage import partitions
 
 
@@ -32,9 +32,14 @@ def held_by_a_reader(website: Any, connect: Any) -> Any:
 
 def test_what_a_reader_held_back_goes_the_next_time(website: Any, connect: Any) -> None:
     reader = held_by_a_reader(website, connect)
+    assert held(website.database) == []  # still on record
+    with website.database.transaction() as transaction:
+        transaction.run("delete from recommender.publication where publication_id = 1")
+    assert held(website.database) == [1]
     reader.close()
     # By the next night a newer publication is to go as well.
     assert sorted(prune(website.database, 2)) == [1, 2]
+    assert held(website.database) == []
     assert website.partitions() == ["recommendation_3", "recommendation_4"]
     assert website.values("select publication_id from recommender.publication order by 1") == [3, 4]
 

@@ -12,12 +12,9 @@ import pytest
 
 from benchmarks.contract import list_statement
 from recommender_job.publishing.activate import activate
+from tests.publishing.plans import nodes
 
 VIEW = "select user_id, rank, experience_id, publication_id from recommender.recommendations"
-
-
-def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return [plan, *(inner for child in plan.get("Plans", []) for inner in nodes(child))]
 
 
 def publish_within(seconds: float, website: Any, run_id: str, **settings: Any) -> None:
