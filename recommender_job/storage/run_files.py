@@ -149,10 +149,12 @@ def _schema(folder: RunFolder, name: str) -> pa.Schema:
 
 
 def _batches(folder: RunFolder, name: str, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    # Buffered ahead, row groups stay in memory until the file is closed.
+    streaming = {"pre_buffer": False, "buffer_size": 1 << 20}
     with (
         folder.reading(name),
         (folder.path / name).open("rb") as file,
-        pq.ParquetFile(file, page_checksum_verification=True) as table,
+        pq.ParquetFile(file, page_checksum_verification=True, **streaming) as table,
     ):
         yield from table.iter_batches(BATCH, columns=columns)
 
