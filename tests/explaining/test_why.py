@@ -150,7 +150,7 @@ def test_other_settings_than_the_nights_are_noticed(explained: Explained) -> Non
 
 def test_without_the_runs_folder_it_says_so(explained: Explained, tmp_path: Any) -> None:
     elsewhere = explained.config.model_copy(update={"runs_url": str(tmp_path)})
-    with pytest.raises(ArtifactBroken, match="folder of run explained, which is live, is not in"):
+    with pytest.raises(ArtifactBroken, match="folder of run small-night, which is live, is not in"):
         why(elsewhere, explained.database, 1, None, nightly.FINAL)
 
 
