@@ -14,6 +14,7 @@ from recommender_job import nightly
 from recommender_job.config import Config
 from recommender_job.errors import ArtifactBroken, RecommenderError, StageMissing, StorageFailed
 from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.database import Transaction
 from tests.small_night import RUN, SmallNight, small_night
 from tests.storage.test_artifacts_failures import files_of_at_most
 
@@ -23,7 +24,12 @@ VIEWS = ("recommendations", "default_recommendations", "recommendation_status")
 @pytest.fixture(scope="module")
 def night(server: sa.URL, tmp_path_factory: pytest.TempPathFactory) -> SmallNight:
     """A good night, live. Tests damage copies of its folder."""
-    return small_night(server, tmp_path_factory.mktemp("bad-night"))
+
+    def arrange(transaction: Transaction) -> None:
+        transaction.run("insert into website.do_not_recommend select user_id, 8 from website.users")
+        transaction.run("insert into website.experience_rules (experience_id, group_name) values (3, 'a'), (4, 'b')")
+
+    return small_night(server, tmp_path_factory.mktemp("bad-night"), arrange)
 
 
 @pytest.fixture
