@@ -57,7 +57,9 @@ def cut(file: Path) -> None:
 def flip(file: Path) -> None:
     content = bytearray(file.read_bytes())
     # Among the first pages of a table: what a flipped byte of its footer can do is in the tests of the run folder.
-    content[60 if file.suffix == ".parquet" else len(content) // 2] ^= 0x40
+    middle = len(content) // 2
+    for place in range(40, 80, 8) if file.suffix == ".parquet" else [middle]:
+        content[place] ^= 0x40
     file.write_bytes(content)
 
 
