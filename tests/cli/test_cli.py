@@ -17,8 +17,9 @@ from recommender_job import cli
 Call = Callable[..., Any]
 
 COMMANDS = [
-    "backtest", "db start", "db stop", "db url", "import-ratings", "migrate", "publications list",
-    "publications rollback", "report", "run", "sample-ratings", "show", "status",
+    "backtest", "db start", "db stop", "db url", "import-ratings", "migrate", "publications activate",
+    "publications diff", "publications list", "publications prune", "publications rollback", "report", "run",
+    "sample-ratings", "show", "status",
 ]  # fmt: skip
 
 
@@ -57,6 +58,9 @@ def test_every_command_explains_itself(call: Call, command: str) -> None:
         ["show", "nobody"],
         ["import-ratings", "x.csv", "--delimiter", "ab"],
         ["sample-ratings", "x.csv", "--users", "0"],
+        ["publications", "activate"],
+        ["publications", "diff", "1"],
+        ["publications", "prune", "--keep", "0"],
     ],
 )
 def test_wrong_calls(call: Call, arguments: list[str]) -> None:
