@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,17 @@ import psycopg2  # noqa: TID251 - a reader is the website, not the job
 Row = tuple[Any, ...]
 List = tuple[Row, ...]
 
-RANK, EXPERIENCE, NAME, PREDICTED, SOURCE, REASON, PUBLICATION = range(7)
+#: Place of columns in a row.
+SOURCE, PUBLICATION = 4, 6
+
+_LISTS = """
+    select user_id, rank, experience_id, experience_name, predicted_rating, source, reason, publication_id
+    from recommender.recommendations order by user_id, rank
+"""
+_DEFAULT = """
+    select rank, experience_id, experience_name, predicted_rating, source, reason, publication_id
+    from recommender.default_recommendations order by rank
+"""
 
 
 @dataclass
@@ -114,27 +125,36 @@ def _read(
     results.put(found)
 
 
-def faults(
-    seen: set[tuple[int, List]], lists: Mapping[int, Mapping[int, List]], defaults: Mapping[int, List]
-) -> list[str]:
-    """What no reader may ever see.
+@dataclass
+class Published:
+    """What each publication holds, noted while it is active."""
 
-    Args:
-        seen: Users and what they were shown.
-        lists: Publication id to user to the list that was published for that user.
-        defaults: Publication id to its default list.
+    lists: dict[int, dict[int, List]] = field(default_factory=dict)
+    defaults: dict[int, List] = field(default_factory=dict)
 
-    Returns:
-        A line for each list that is empty, is of several publications, or is not what was published.
-    """
-    found = []
-    for user, rows in sorted(seen, key=str):
-        publications = {row[PUBLICATION] for row in rows}
-        if len(publications) != 1:
-            found.append(f"user {user}: a list of the publications {sorted(publications)}")
-            continue
-        (publication,) = publications
-        expected = lists.get(publication, {}).get(user, defaults.get(publication))
-        if rows != expected:
-            found.append(f"user {user}: {len(rows)} rows ({rows[0][SOURCE]}) that publication {publication} has not")
-    return found
+    def note(self, url: str, publication: int) -> None:
+        """Reads all lists of the active publication, which must be this one."""
+        found: dict[int, list[Row]] = {}
+        with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            cursor.execute(_LISTS)
+            for user, *row in cursor:
+                found.setdefault(user, []).append(tuple(row))
+            cursor.execute(_DEFAULT)
+            self.defaults[publication] = tuple(cursor.fetchall())
+        self.lists[publication] = {user: tuple(rows) for user, rows in found.items()}
+
+    def faults(self, seen: set[tuple[int, List]]) -> list[str]:
+        """What no reader may ever see: a list that is empty, mixed, or not what was published; a line for each."""
+        found = []
+        for user, rows in sorted(seen, key=str):
+            publications = {row[PUBLICATION] for row in rows}
+            if len(publications) != 1:
+                found.append(f"user {user}: a list of the publications {sorted(publications)}")
+                continue
+            (publication,) = publications
+            expected = self.lists.get(publication, {}).get(user, self.defaults.get(publication))
+            if rows != expected:
+                found.append(
+                    f"user {user}: {len(rows)} rows ({rows[0][SOURCE]}) that publication {publication} has not"
+                )
+        return found

@@ -17,9 +17,10 @@ from recommender_job import cli
 Call = Callable[..., Any]
 
 COMMANDS = [
-    "backtest", "db start", "db stop", "db url", "import-ratings", "migrate", "publications list",
-    "publications rollback", "quarantine drop", "quarantine list", "quarantine replay", "report", "run",
-    "sample-ratings", "show", "status",
+    "backtest", "db start", "db stop", "db url", "erase", "erasures lift", "import-ratings", "migrate",
+    "publications activate", "publications diff", "publications list", "publications prune", "publications rollback",
+    "quarantine drop", "quarantine list", "quarantine replay", "report", "run",
+    "sample-ratings", "show", "status", "why",
 ]  # fmt: skip
 
 
@@ -39,7 +40,7 @@ def test_these_are_the_commands_and_each_speaks_json() -> None:
         assert command.help, name
 
 
-@pytest.mark.parametrize("command", ["", "db", "publications", "quarantine", *COMMANDS])
+@pytest.mark.parametrize("command", ["", "db", "erasures", "publications", "quarantine", *COMMANDS])
 def test_every_command_explains_itself(call: Call, command: str) -> None:
     told = call(*command.split(), "--help")
     assert (told.code, told.err) == (0, "")
@@ -58,6 +59,9 @@ def test_every_command_explains_itself(call: Call, command: str) -> None:
         ["show", "nobody"],
         ["import-ratings", "x.csv", "--delimiter", "ab"],
         ["sample-ratings", "x.csv", "--users", "0"],
+        ["publications", "activate"],
+        ["publications", "diff", "1"],
+        ["publications", "prune", "--keep", "0"],
     ],
 )
 def test_wrong_calls(call: Call, arguments: list[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.contract import list_statement
-from benchmarks.fire import PUBLICATION, List, Readers, Reads, faults
+from benchmarks.fire import PUBLICATION, Published, Readers
 from recommender_job.publishing.activate import activate
 from recommender_job.publishing.publications import publications, rollback
 from recommender_job.scoring.plan import PLANNED_EXPERIENCES
@@ -18,7 +18,6 @@ from recommender_job.tables import NAME
 from tests.publishing.by_hand import website_account
 
 STRANGERS = [-1, 10**12]
-COLUMNS = "rank, experience_id, experience_name, predicted_rating, source, reason, publication_id"
 Publish = Callable[[int], int]
 
 
@@ -43,21 +42,16 @@ def make_set(website: Any, spoilable: RunFolder) -> Callable[..., int]:
     return work
 
 
-def read_under_fire(website: Any, web: str, publish: Publish, numbers: range, taken_back: set[int]) -> Reads:
-    """Publishes these sets while people read, going on only when everybody has read on; what they met."""
-    lists: dict[int, dict[int, List]] = {}
-    defaults: dict[int, List] = {}
+def read_under_fire(website: Any, web: str, publish: Publish, numbers: range, taken_back: set[int]) -> None:
+    """Publishes these sets while people read, going on only when everybody has read on."""
+    published = Published()
 
     def step(number: int) -> None:
-        publication = publish(number)
-        defaults[publication] = rows_of(website, "default_recommendations order by rank")
-        lists[publication] = {user: () for user in website.values("select user_id from recommender.recommendations")}
-        for user in lists[publication]:
-            lists[publication][user] = rows_of(website, f"recommendations where user_id = {user} order by rank")
+        published.note(web, publish(number))
 
     step(numbers[0])
     step(numbers[1])
-    users = [*next(iter(lists.values())), *STRANGERS]
+    users = [*next(iter(published.lists.values())), *STRANGERS]
     with Readers(web, list_statement("%(user_id)s"), users, count=8, seed=1) as readers:
         for number in numbers[2:]:
             step(number)
@@ -65,16 +59,11 @@ def read_under_fire(website: Any, web: str, publish: Publish, numbers: range, ta
             if number in taken_back:
                 rollback(website.database)
                 readers.wait_for_reads(50)
-    assert faults(readers.reads.seen, lists, defaults) == []
+    assert published.faults(readers.reads.seen) == []
     assert readers.reads.errors == []
     # And it was a fire: every publication was read, by those with a list and by strangers.
     seen = {(rows[0][PUBLICATION], user in STRANGERS) for user, rows in readers.reads.seen}
-    assert seen >= {(publication, stranger) for publication in [*lists][2:] for stranger in (False, True)}
-    return readers.reads
-
-
-def rows_of(website: Any, what: str) -> List:
-    return tuple(tuple(row.values()) for row in website.rows(f"select {COLUMNS} from recommender.{what}"))
+    assert seen >= {(publication, stranger) for publication in [*published.lists][2:] for stranger in (False, True)}
 
 
 @pytest.mark.xfail(
