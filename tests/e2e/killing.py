@@ -34,6 +34,7 @@ _WITHOUT_TABLE = """
     select publication_id from recommender.publication
     where to_regclass('recommender.recommendation_' || publication_id) is null
 """
+_NEVER_ACTIVE = "select publication_id from recommender.publication where published_at is null"
 _SESSIONS = """
     select pid, state, query from pg_stat_activity
     where datname = current_database() and application_name = 'recommender-job' and pid <> pg_backend_pid()
@@ -93,7 +94,8 @@ class Nights:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._orders: IO[str] = self._server.stdin
-        self._listener = threading.Thread(target=self._listen, args=(self._server.stdout,), daemon=True)
+        self._events_from: IO[str] = self._server.stdout
+        self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         assert "ready" in self._next()
 
@@ -101,6 +103,7 @@ class Nights:
         self._orders.close()
         self._server.wait(PATIENCE)
         self._listener.join(PATIENCE)
+        self._events_from.close()
 
     def run(self, run: Run, stage: str = "", after: float = 0.0, strike: Callable[[int], None] | None = None) -> Night:
         """Runs a night to its end, whatever that is.
@@ -139,8 +142,8 @@ class Nights:
         self._orders.write(json.dumps({"settings": self.settings, **order}) + "\n")
         self._orders.flush()
 
-    def _listen(self, source: IO[str]) -> None:
-        for line in source:
+    def _listen(self) -> None:
+        for line in self._events_from:
             self._events.put(json.loads(line))
         self._events.put({"closed": True})
 
@@ -173,14 +176,15 @@ def wait_until_alone(database: Database) -> None:
 
 
 def leftovers(database: Database) -> list[str]:
-    """What is in the database and belongs to no publication or to nobody at all."""
+    """What is in the database and is of no use to anybody."""
     found = [f"advisory lock {row}" for row in _rows(database, _LOCKS)]
     found += [f"publication {row['publication_id']} without rows" for row in _rows(database, _WITHOUT_TABLE)]
+    found += [f"publication {row['publication_id']} never switched to" for row in _rows(database, _NEVER_ACTIVE)]
     for row in _rows(database, _TABLES):
         if not row["known"]:
             found.append(f"{row['name']} of no publication")
-        if row["pending"] is not False:
-            found.append(f"{row['name']} is not attached" if row["pending"] is None else f"{row['name']} half detached")
+        elif row["pending"] is not False:
+            found.append(f"{row['name']} of a publication, not attached")
     return found
 
 
