@@ -92,8 +92,9 @@ def _drop_one(session: Transaction, publication_id: int) -> None:
     )
     if state is not None:
         # A detach that was cut short must be finished, it cannot be begun again.
-        ending = "finalize" if state["pending"] else "concurrently"
-        session.define("alter table {parent} detach partition {table} " + ending, names)
+        finish = "alter table {parent} detach partition {table} finalize"
+        begin = "alter table {parent} detach partition {table} concurrently"
+        session.define(finish if state["pending"] else begin, names)
     session.define("drop table if exists {table}", names)
 
 
