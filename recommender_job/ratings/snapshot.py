@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -28,22 +28,16 @@ _ROWS = 250_000
 #: Memory in MiB for each thread that sorts.
 _EACH_THREAD = 128
 
-_NEW, _OLD, _DELETION = range(3)
+#: Rows of the snapshot to build upon, marked as such.
+OLD_RATINGS = SOURCE_RATINGS.append(pa.field("is_old", pa.bool_()))
 
-# Nothing but a sort: it keeps to the memory it is given, a join does not. The rating makes the order total, should two
-# versions of a row carry the same moment; NaN is the highest there, null the lowest.
+# One scan and a sort, nothing else: that keeps to the memory it is given, a join or a union of scans does not. What a
+# file lacks is null: so `updated_at` is for deletions. The rating makes the order total, should two versions of a row
+# carry the same moment; NaN is the highest there, null the lowest.
 _SORTED = """
-    select * from (
-        select 0::tinyint as kind, user_id, experience_id, rating, rated_at, updated_at
-        from read_parquet($new, hive_partitioning = false)
-        union all
-        select 1::tinyint, user_id, experience_id, rating, rated_at, updated_at
-        from read_parquet($old, hive_partitioning = false)
-        union all
-        select 2::tinyint, user_id, experience_id, null, rated_at, rated_at
-        from read_parquet($deletions, hive_partitioning = false)
-    )
-    order by user_id, experience_id, rated_at, updated_at desc, rating desc nulls last
+    select user_id, experience_id, rating, rated_at, updated_at, is_old
+    from read_parquet($files, union_by_name = true, hive_partitioning = false)
+    order by user_id, experience_id, rated_at, updated_at desc nulls last, rating desc nulls last
 """
 
 
@@ -53,7 +47,7 @@ class Parts:
 
     Args:
         new: What the source returned, of `tables.SOURCE_RATINGS`; keys may repeat.
-        old: The snapshot to build upon, or to compare with: of the same columns, each key once.
+        old: The snapshot to build upon, or to compare with: of `OLD_RATINGS`, each key once, all marked.
         deletions: Keys that are gone from the source, of `tables.SOURCE_DELETIONS`.
     """
 
@@ -111,13 +105,15 @@ def merge(
 
 def _winners(table: pa.Table, erased: NDArray[np.int64], keep_old: bool) -> tuple[NDArray[np.int64], Merged]:
     """Where the rows of the snapshot stand, in a table with all rows of some keys, best first."""
-    kind, updated = _numpy(table, "kind"), _moments(table, UPDATED_AT)
+    is_deletion = _numpy(pc.is_null(table[UPDATED_AT]))
+    is_old = _numpy(pc.is_valid(table["is_old"]))
+    updated = _moments(table[UPDATED_AT])
     group = np.cumsum(_first_of_each_key(table)) - 1
     groups = group[-1] + 1
-    is_old, is_erased = kind == _OLD, np.isin(_numpy(table, USER), erased)
-    is_new = (kind == _NEW) & ~is_erased
+    is_erased = np.isin(_numpy(table[USER]), erased)
+    is_new = ~is_old & ~is_deletion & ~is_erased
     is_gone = np.zeros(groups, bool)
-    is_gone[group[kind == _DELETION]] = True
+    is_gone[group[is_deletion]] = True
     candidates = np.flatnonzero(is_new | (is_old & ~is_gone[group] & ~is_erased & keep_old))
     winners = candidates[np.diff(group[candidates], prepend=-1) != 0]
     known = np.full(groups, np.iinfo(np.int64).min)
@@ -142,11 +138,11 @@ def _sorted(parts: Parts, memory_mb: int, scratch: Path) -> Iterator[Iterator[pa
         "autoload_known_extensions": False,
     }
     # A file name may hold what would be a pattern.
-    names = {name: escape(str(path)) for name, path in asdict(parts).items()}
+    files = [escape(str(file)) for file in (parts.new, parts.old, parts.deletions)]
     try:
         with duckdb.connect(config=settings) as engine:
             engine.execute("set enable_progress_bar = false")  # it would stand in what a command prints
-            yield engine.sql(_SORTED, params=names).to_arrow_reader(_ROWS)
+            yield engine.sql(_SORTED, params={"files": files}).to_arrow_reader(_ROWS)
     except duckdb.OutOfMemoryException as error:
         if "max_temp_directory_size" in str(error):  # all that the disk has
             raise _disk_full(scratch, error) from error
@@ -181,16 +177,16 @@ def _whole_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
 def _first_of_each_key(table: pa.Table) -> NDArray[np.bool_]:
     first = np.zeros(len(table), bool)
     first[:1] = True
-    for values in (_numpy(table, USER), _numpy(table, EXPERIENCE), _moments(table, RATED_AT)):
+    for values in (_numpy(table[USER]), _numpy(table[EXPERIENCE]), _moments(table[RATED_AT])):
         first[1:] |= values[1:] != values[:-1]
     return first
 
 
-def _numpy(table: pa.Table, column: str) -> NDArray[Any]:
-    values: NDArray[Any] = table[column].to_numpy()
+def _numpy(column: pa.ChunkedArray) -> NDArray[Any]:
+    values: NDArray[Any] = column.to_numpy()
     return values
 
 
-def _moments(table: pa.Table, column: str) -> NDArray[np.int64]:
-    values: NDArray[np.int64] = pc.cast(table[column], pa.int64()).to_numpy()
-    return values
+def _moments(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Microseconds; 0 where there is none."""
+    return _numpy(pc.fill_null(pc.cast(column, pa.int64()), 0))

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from recommender_job.config import Config
 from recommender_job.errors import ArtifactBroken
+from recommender_job.ratings.snapshot import OLD_RATINGS
 from recommender_job.runs import Run
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database, Transaction
@@ -54,7 +55,7 @@ def find_base(config: Config, transaction: Transaction, run: Run, into: Path) ->
         config: Says where the runs lie.
         transaction: Reads the watermarks.
         run: The run that wants to build; it never builds upon an attempt of its own.
-        into: Where to write the snapshot, checked, as a local Parquet file; an empty one without a base.
+        into: Where to write the snapshot, checked, as a local file of `OLD_RATINGS`; an empty one without a base.
 
     Raises:
         StorageFailed: The store of the runs cannot be read.
@@ -122,6 +123,7 @@ def _checked_parts(folder: RunFolder) -> Iterator[pa.Table]:
 
 
 def _copy(parts: Iterator[pa.Table], into: Path) -> None:
-    with pq.ParquetWriter(into, SOURCE_RATINGS) as writer:
+    with pq.ParquetWriter(into, OLD_RATINGS) as writer:
         for part in parts:
-            writer.write_table(part)
+            marks = pa.repeat(True, len(part))
+            writer.write_table(pa.table([*part.columns, marks], schema=OLD_RATINGS))

@@ -67,7 +67,13 @@ class Database:
             url,
             # A task holds one connection for a short time; a pool would only outlive forks and server restarts.
             poolclass=sa.NullPool,
-            connect_args={"connect_timeout": 10, "application_name": "recommender-job", "options": "-c timezone=UTC"},
+            connect_args={
+                "connect_timeout": 10,
+                "application_name": "recommender-job",
+                "client_encoding": "UTF8",
+                # What COPY writes is read as this, however the server or the role is set.
+                "options": "-c timezone=UTC -c extra_float_digits=1",
+            },
         )
 
     @classmethod

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from recommender_job.errors import ConfigurationError, StorageFailed
 from recommender_job.ratings import snapshot
-from recommender_job.ratings.snapshot import Merged, Parts, merge
+from recommender_job.ratings.snapshot import OLD_RATINGS, Merged, Parts, merge
 from recommender_job.tables import SOURCE_DELETIONS, SOURCE_RATINGS
 from tests.ratings.worlds import as_rows, minute, source_ratings
 from tests.storage.test_artifacts_failures import files_of_at_most
@@ -35,11 +35,11 @@ KEYS = st.lists(st.tuples(FEW, FEW, MOMENTS), max_size=4)
 quickly = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def write(file: Path, rows: Sequence[Row]) -> None:
+def as_table(rows: Sequence[Row]) -> pa.Table:
     table = pa.Table.from_pandas(source_ratings(*rows), SOURCE_RATINGS, preserve_index=False)
     if rows:  # pandas has one missing value; a null and NaN are two here
         table = table.set_column(2, SOURCE_RATINGS.field(2), pa.array([row[2] for row in rows], pa.float32()))
-    pq.write_table(table, file)
+    return table
 
 
 @pytest.fixture
@@ -58,8 +58,9 @@ def merge_rows(tmp_path: Path) -> MergeRows:
         folder = tmp_path / "user_id=9" / "a[b]*?'"
         folder.mkdir(parents=True, exist_ok=True)
         parts = Parts(new=folder / "new.parquet", old=folder / "old.parquet", deletions=folder / "deletions.parquet")
-        write(parts.new, new)
-        write(parts.old, old)
+        pq.write_table(as_table(new), parts.new)
+        marked = pa.table([*as_table(old).columns, pa.repeat(True, len(old))], schema=OLD_RATINGS)
+        pq.write_table(marked, parts.old)
         gone = [dict(zip(SOURCE_DELETIONS.names, (*key[:2], minute(key[2])), strict=True)) for key in deletions]
         pq.write_table(pa.Table.from_pylist(gone, SOURCE_DELETIONS), parts.deletions)
         tables: list[pa.Table] = []
@@ -157,7 +158,7 @@ def many(tmp_path: Path) -> Parts:
     moment = ids.cast(pa.timestamp("us", "UTC"))
     table = pa.table([user, ids, ids.cast(pa.float32()), moment, moment], schema=SOURCE_RATINGS)
     pq.write_table(table, parts.new, row_group_size=100_000)
-    pq.write_table(SOURCE_RATINGS.empty_table(), parts.old)
+    pq.write_table(OLD_RATINGS.empty_table(), parts.old)
     pq.write_table(SOURCE_DELETIONS.empty_table(), parts.deletions)
     return parts
 
