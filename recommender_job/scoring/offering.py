@@ -39,8 +39,6 @@ class Offering:
         for table, is_real in self._tables:
             too_large[table[is_real]] = True
         self._too_large = tf.constant(too_large)
-        pinned_groups = group[: self._pins]
-        self._same_before = tf.constant(np.triu(pinned_groups[:, None] == pinned_groups, 1).astype(np.float32))
 
     @property
     def matters(self) -> bool:
@@ -58,9 +56,8 @@ class Offering:
         """
         order = tf.gather(order, self.places, axis=1)
         if self._pins:
+            # Of too many pinned ones of a group the first are kept below, as of any equal values.
             stands = order[:, : self._pins] > -np.inf
-            if self._cap:
-                stands &= tf.cast(stands, tf.float32) @ self._same_before < self._cap
             order = tf.concat([tf.where(stands, np.inf, -np.inf), order[:, self._pins :]], axis=1)
         return self._capped(order)
 

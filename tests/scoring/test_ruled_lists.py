@@ -79,6 +79,8 @@ def test_the_cap_skips_and_the_list_stays_full(shown: Callable[..., list[int]]) 
     assert shown(ruled(group, 1)) == [1, 5, 7]
     assert shown(ruled(group, 1), rated=(1,)) == [2, 5, 7]
     assert shown(ruled(group, 1), n=8) == [1, 5, 7, 8]
+    # Groups of different sizes, and the first experience in none of them.
+    assert shown(ruled([4, 0, 0, 1, 1, 1, 2, 3], 1), n=8) == [1, 2, 4, 7, 8]
 
 
 def test_pinned_ones_stand_in_front_in_their_order_and_with_their_own_prediction(
