@@ -85,11 +85,13 @@ def test_every_line_is_imported_or_kept_with_its_number(
     database: Database, import_bytes: Import, quarantined: Callable[[], list[dict[str, Any]]], raw_lines: list[bytes]
 ) -> None:
     empty(database)
-    raw_lines = [*READABLE, *raw_lines]
+    # Whether quotes around nothing are something is the reader's to say.
+    raw_lines = [*READABLE, *(raw for raw in raw_lines if not (is_blank(raw) and b'"' in raw))]
     content = b"\n".join([HEADER.encode(), *raw_lines]) + b"\n"
     found = import_bytes(content)
     kept = quarantined()
     written = {number: raw for number, raw in enumerate(raw_lines, start=2) if not is_blank(raw)}
+    assert found["read"] == len(written)
     assert {row["line"] for row in kept} <= set(written)
     assert len({row["line"] for row in kept}) == len(kept) == found["rejected"]
     for row in kept:

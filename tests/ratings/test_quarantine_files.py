@@ -86,6 +86,16 @@ def test_lines_are_imported_under_todays_scale_and_leave_the_quarantine(
     assert again() == counts(read=2, refused=2)
 
 
+def test_many_lines_are_read_in_parts(
+    database: Database, import_lines: Import, again: Again, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_lines(["0,A,5,2023-01-01", *(f"{user},A,{9 + user % 2},2023-01-01" for user in range(1, 10))])
+    monkeypatch.setattr("recommender_job.ratings.replay_file.PART_ROWS", 2)
+    monkeypatch.setattr("recommender_job.ratings.reader.BATCH_LINES", 3)
+    assert again((1, 9)) == counts(read=9, imported=4, refused=5)
+    assert [row["line"] for row in refused_rows(database)] == [3, 5, 7, 9, 11]
+
+
 def test_a_late_line_does_not_overtake_those_below_it(database: Database, import_lines: Import, again: Again) -> None:
     import_lines(["1,A,9,2023-01-01 10:00", "1,B,4,2023-01-01 10:00", "1,A,5,2023-01-01 10:00"])
     again()
@@ -127,6 +137,26 @@ def test_the_outcome_is_that_of_importing_the_whole_file_today(
     before = dump(database, "website.ratings")
     assert import_lines(lines, scale=(1, 10))["unchanged"] == len(lines)
     assert dump(database, "website.ratings") == before
+
+
+def test_lines_keep_their_places_from_one_replay_to_the_next(
+    database: Database, import_lines: Import, again: Again
+) -> None:
+    written = ["1/1/2023 10:00", "2023-01-01 10:00", "2023-01-01 10:00", "2023-01-01 10:00"]
+    import_lines([f"1,A,{rating},{moment}" for rating, moment in zip((5, 7, 5, 4), written, strict=True)])
+    assert again((1, 5), date_format="%m/%d/%Y %H:%M") == counts(read=2, imported=1, refused=1)
+    assert [event[3:] for event in events(database)] == [(1, 5.0), (2, 5.0), (3, 4.0)]
+    assert again() == counts(read=1, imported=1)
+    assert [event[3:] for event in events(database)] == [(1, 5.0), (2, 7.0), (3, 5.0), (4, 4.0)]
+
+
+def test_what_one_replay_brought_stands_below_an_earlier_line_of_the_next(
+    database: Database, import_lines: Import, again: Again
+) -> None:
+    import_lines([f"1,{name},2023-01-01 10:00" for name in ("A,7", "A,6", "B,6", "C,4")])
+    assert again((1, 6))["imported"] == 2
+    assert again()["imported"] == 1
+    assert [(event[2], event[4]) for event in events(database)] == [("a", 7.0), ("a", 6.0), ("b", 6.0), ("c", 4.0)]
 
 
 def test_a_rating_that_came_in_by_another_file_is_not_counted_again(
