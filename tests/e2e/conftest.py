@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from recommender_job.config import ENV_PREFIX
 from recommender_job.storage import embedded, schema
 from recommender_job.storage.database import Database, plain_url
-from tests.e2e.stack import Airflow, is_healthy, knows_dag, wait_until
+from tests.e2e.stack import PASSWORD, Airflow, is_healthy, knows_dag, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -60,7 +60,7 @@ def airflow_env(home: Path, live_database: Database) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata.render_as_string(hide_password=False),
-        "RECOMMENDER_DATABASE_URL": plain_url(live_database.url),
+        "RECOMMENDER_DATABASE_URL": plain_url(live_database.url.set(password=PASSWORD)),
         "RECOMMENDER_HOME": str(home),
     }
 

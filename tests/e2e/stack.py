@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 
 DAG = "nightly_recommendations"
+#: Of the job's account; the server trusts everybody and does not ask for it.
+PASSWORD = "Vx93-zebra-lantern-Qk47"
 
 
 class Airflow:

@@ -146,7 +146,8 @@ def strike(stand: Stand, stage: str, moments: random.Random, how: Callable[[int]
     stand.nights.scratch.mkdir()
     if afresh:
         shutil.rmtree(stand.folder)  # otherwise it finds the files of an earlier attempt
-    night = stand.nights.run(NIGHT, stage, moments.random() * stand.seconds[stage], how)
+    after = moments.uniform(0, 0.8) * stand.seconds[stage]  # not right at the end: the next moment it is over
+    night = stand.nights.run(NIGHT, stage, after, how)
     assert night.went_well or night.exit == -signal.SIGKILL or "TransientError" in night.kinds, night.error
     wait_until_alone(stand.database)
     assert stand.visitor.complaints() == []

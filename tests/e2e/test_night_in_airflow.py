@@ -12,8 +12,9 @@ from recommender_job.publishing.publications import lock
 from recommender_job.ratings.columns import Columns
 from recommender_job.ratings.importer import import_ratings
 from recommender_job.ratings.sample import sample_ratings
+from recommender_job.storage import embedded
 from recommender_job.storage.database import Database
-from tests.e2e.stack import DAG, Airflow, wait_until
+from tests.e2e.stack import DAG, PASSWORD, Airflow, wait_until
 
 STAGES = ["extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards", "score", "publish", "announce"]
 QUICK = {"model.epochs": 3, "model.hidden_layers": "16,8", "gate.max_rmse": 9}
@@ -124,3 +125,18 @@ def test_a_dry_run_builds_and_checks_but_does_not_switch(
     with live_database.transaction() as transaction:
         shadow = transaction.rows("select published_at from recommender.publication where run_id = :id", id=run_id)
     assert [row["published_at"] for row in shadow] == [None]
+
+
+def test_nothing_that_airflow_keeps_holds_the_password(airflow: Airflow, first_run: str, home: Path) -> None:
+    logs = [path for path in [*home.glob("*.log"), *(home / "airflow" / "logs").rglob("*")] if path.is_file()]
+    assert any("stage finished" in log.read_text("utf-8", "replace") for log in logs)
+    assert [log for log in logs if PASSWORD in log.read_text("utf-8", "replace")] == []
+    with Database(embedded.start(home, "airflow")).transaction() as transaction:
+        tables = [
+            row["t"] for row in transaction.rows("select tablename as t from pg_tables where schemaname = 'public'")
+        ]
+        kept = {
+            table: str(transaction.rows(f"select row_to_json(t)::text as line from {table} as t")) for table in tables
+        }
+    assert "model_version" in kept["xcom"]
+    assert [table for table, rows in kept.items() if PASSWORD in rows] == []
