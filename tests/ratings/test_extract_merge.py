@@ -55,8 +55,10 @@ def merge_rows(tmp_path: Path) -> MergeRows:
         keep_old: bool = True,
     ) -> tuple[list[tuple[Any, ...]], Merged]:
         # Names that would be patterns, or columns, if they were not taken as they are.
-        folder = tmp_path / "user_id=9" / "a[b]*?'"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder, other = tmp_path / "user_id=9" / "a*'", tmp_path / "user_id=9" / "ab'"
+        for path in (folder, other):
+            path.mkdir(parents=True, exist_ok=True)
+        pq.write_table(as_table([(8, 8, 8, 8, 8)]), other / "new.parquet")
         parts = Parts(new=folder / "new.parquet", old=folder / "old.parquet", deletions=folder / "deletions.parquet")
         pq.write_table(as_table(new), parts.new)
         marked = pa.table([*as_table(old).columns, pa.repeat(True, len(old))], schema=OLD_RATINGS)
