@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -172,6 +173,8 @@ def test_what_does_not_fit_into_the_memory_goes_to_the_disk(tmp_path: Path) -> N
         spilled.extend((tmp_path / "sort").iterdir())
         users.extend(table["user_id"].to_pylist())
 
+    connect = duckdb.connect
+
     def run(memory_mb: int) -> Merged:
         return merge(parts, look, keep_old=True, erased=(), memory_mb=memory_mb, scratch=tmp_path)
 
@@ -183,3 +186,8 @@ def test_what_does_not_fit_into_the_memory_goes_to_the_disk(tmp_path: Path) -> N
     with files_of_at_most(100_000), pytest.raises(StorageFailed, match="File too large") as caught:
         run(64)
     assert caught.value.cause.startswith(f"{tmp_path}: ")
+    with (
+        patch.object(duckdb, "connect", lambda config: connect(config={**config, "max_temp_directory_size": "1MB"})),
+        pytest.raises(StorageFailed, match="Next: Free the disk"),
+    ):
+        run(64)
