@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 from recommender_job.config import Config
 from recommender_job.errors import SourceBroken
 from recommender_job.ratings.extract import SNAPSHOT
+from recommender_job.ratings.watermark import Watermark
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
 from tests.ratings.conftest import Import, Night, Snapshot
@@ -27,12 +29,17 @@ def remove(folder: RunFolder) -> None:
 
 
 def flip_a_byte(folder: RunFolder) -> None:
+    """So that only the checksum tells: the file is read, and something else stands in it."""
     file = Path(folder.url(SNAPSHOT))
-    content = bytearray(file.read_bytes())
-    column = pq.ParquetFile(file).metadata.row_group(0).column(0)
-    start = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
-    content[start + column.total_compressed_size - 1] ^= 0xFF
-    file.write_bytes(content)
+    content, before = file.read_bytes(), pq.read_table(file)
+    for place in range(4, len(content)):
+        file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        try:
+            if not pq.read_table(file).equals(before):
+                return
+        except (OSError, ValueError):
+            continue
+    raise AssertionError("no byte was found")
 
 
 def cut_short(folder: RunFolder) -> None:
@@ -65,6 +72,16 @@ def test_without_the_last_base_the_one_before_serves(config: Config, import_line
     night(SECOND)
     remove(RunFolder(config.runs, SECOND.folder))
     assert figures(night(THIRD)) == (2, 3, FIRST.run_id)
+
+
+def test_a_full_read_is_due_once_so_many_days_have_passed() -> None:
+    moment = datetime(2023, 1, 1, tzinfo=UTC)
+    base = Watermark("a-run", moment, moment, full_read_at=moment)
+    week = timedelta(days=7)
+    assert not base.is_due(moment + week - timedelta(microseconds=1), 7)
+    assert base.is_due(moment + week, 7)
+    assert base.is_due(moment, 0)
+    assert Watermark("a-run", moment, moment, full_read_at=None).is_due(moment, 1000)
 
 
 def test_the_watermark_is_written(config: Config, database: Database, import_lines: Import, night: Night) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -55,8 +56,10 @@ def merge_rows(tmp_path: Path) -> MergeRows:
         keep_old: bool = True,
     ) -> tuple[list[tuple[Any, ...]], Merged]:
         # Names that would be patterns, or columns, if they were not taken as they are.
-        folder = tmp_path / "user_id=9" / "a[b]*?'"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder, other = tmp_path / "user_id=9" / "a*'", tmp_path / "user_id=9" / "ab'"
+        for path in (folder, other):
+            path.mkdir(parents=True, exist_ok=True)
+        pq.write_table(as_table([(8, 8, 8, 8, 8)]), other / "new.parquet")
         parts = Parts(new=folder / "new.parquet", old=folder / "old.parquet", deletions=folder / "deletions.parquet")
         pq.write_table(as_table(new), parts.new)
         marked = pa.table([*as_table(old).columns, pa.repeat(True, len(old))], schema=OLD_RATINGS)
@@ -170,6 +173,8 @@ def test_what_does_not_fit_into_the_memory_goes_to_the_disk(tmp_path: Path) -> N
         spilled.extend((tmp_path / "sort").iterdir())
         users.extend(table["user_id"].to_pylist())
 
+    connect = duckdb.connect
+
     def run(memory_mb: int) -> Merged:
         return merge(parts, look, keep_old=True, erased=(), memory_mb=memory_mb, scratch=tmp_path)
 
@@ -181,3 +186,8 @@ def test_what_does_not_fit_into_the_memory_goes_to_the_disk(tmp_path: Path) -> N
     with files_of_at_most(100_000), pytest.raises(StorageFailed, match="File too large") as caught:
         run(64)
     assert caught.value.cause.startswith(f"{tmp_path}: ")
+    with (
+        patch.object(duckdb, "connect", lambda config: connect(config={**config, "max_temp_directory_size": "1MB"})),
+        pytest.raises(StorageFailed, match="Next: Free the disk"),
+    ):
+        run(64)
