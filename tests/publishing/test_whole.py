@@ -113,9 +113,9 @@ def test_lists_that_are_all_alike_are_refused() -> None:
 
 
 def test_two_users_who_have_both_taken_something_make_two_lists() -> None:
-    frame = pd.DataFrame({"user_id": [1, 2], "experience_id": [3, 5]})
+    frame = pd.DataFrame({"user_id": [1, 2], "experience_id": [3, 2]})
     assert lists_by_default(pd.DataFrame({"experience_id": [2, 3, 5]}), frame, 2, 2) == 2
-    assert lists_by_default(pd.DataFrame({"experience_id": [2, 3, 5]}), frame, 3, 1) == 1
+    assert lists_by_default(pd.DataFrame({"experience_id": [2, 3, 5]}), frame, 3, 1) == 2
 
 
 @given(
