@@ -122,6 +122,7 @@ def test_pinned_ones_stand_in_front() -> None:
     # User 2 has rated 30, user 1 has not.
     good = [(1, 1, 30, 5.0), (1, 2, 40, 1.0), (2, 1, 40, 1.0), (3, 1, 30, 4.0), (3, 2, 40, 4.0)]
     check(good, pins=[30, 40])
+    check(good, pins=[30, 40, 20])  # a third one is cut off
     check(good, pins=[30, 10, 40], opt_outs=pd.DataFrame({"user_id": [3], "experience_id": [10]}))
     swapped = [(1, 1, 40, 5.0), (1, 2, 30, 1.0), *good[2:]]
     assert refusal(swapped, pins=[30, 40]) == (

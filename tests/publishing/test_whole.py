@@ -112,6 +112,12 @@ def test_lists_that_are_all_alike_are_refused() -> None:
     assert "`checks.min_distinct_lists`" in caught.value.action
 
 
+def test_two_users_who_have_both_taken_something_make_two_lists() -> None:
+    frame = pd.DataFrame({"user_id": [1, 2], "experience_id": [3, 2]})
+    assert lists_by_default(pd.DataFrame({"experience_id": [2, 3, 5]}), frame, 2, 2) == 2
+    assert lists_by_default(pd.DataFrame({"experience_id": [2, 3, 5]}), frame, 3, 1) == 2
+
+
 @given(
     st.permutations([2, 3, 5, 7, 11]),
     st.lists(st.tuples(st.integers(1, 6), st.sampled_from([2, 3, 5, 7, 11, 99])), max_size=20),

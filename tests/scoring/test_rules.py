@@ -98,6 +98,9 @@ def test_the_tables_groups_come_before_the_names() -> None:
     # 5 is the only Spa without a group in the table, and the table's group "spa" is another thing than a name.
     by_name = offered(RulesConfig(group_by_name=True), eligible(), rules)
     assert together(by_name) == {frozenset({1, 3}), frozenset({2}), frozenset({4, 2**62}), frozenset({5})}
+    assert by_name.set_index("experience_id")["group_name"].isna().to_dict()[5]
+    found = offered(RulesConfig(group_by_name=True), eligible(), table((3, "spa", None, False)))
+    assert together(found) == {frozenset({1, 2, 5}), frozenset({3}), frozenset({4, 2**62})}
 
 
 def test_a_name_that_only_an_excluded_experience_shares_makes_no_group() -> None:
