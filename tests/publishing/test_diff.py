@@ -21,7 +21,7 @@ AFTER = {1: (10, 11), 2: (11, 10), 3: (10, 20, 21, 22), 4: (10, 11, 20), 7: (20,
 @pytest.fixture
 def compared(database: Database) -> dict[str, Any]:
     publish(database, BEFORE, run_id="before", name="Old ")
-    publish(database, AFTER, run_id="after", data_through=LONG_AGO + timedelta(days=1), lower=0.5, shown=False)
+    publish(database, AFTER, run_id="after", data_through=LONG_AGO + timedelta(days=1), lower=0.125, shown=False)
     return diff(database, 1, 2)
 
 
@@ -36,8 +36,8 @@ def test_how_alike_the_lists_are(compared: dict[str, Any]) -> None:
 
 
 def test_how_far_predicted_ratings_move(compared: dict[str, Any]) -> None:
-    # In place, a rating falls by 0.5; user 2's move by a quarter up or down with their place besides.
-    shared = [0.5, 0.5, 0.25, 0.75, 0.5, 0.5, 0.5]
+    # In place, a rating falls by an eighth; user 2's move by a quarter up or down with their place besides.
+    shared = [0.125, 0.125, 0.25 - 0.125, 0.25 + 0.125, 0.125, 0.125, 0.125]
     assert compared["mean_rating_change"] == pytest.approx(sum(shared) / len(shared))
 
 

@@ -134,6 +134,21 @@ def test_views_that_somebody_has_changed(fresh: Database, view: str, change: str
     assert told(fresh).endswith(f", and {expected}.")
 
 
+def test_everything_is_read_at_the_same_moment(fresh: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = freshness._sample
+
+    def sample_and_publish(*arguments: Any) -> list[int]:
+        users = sample(*arguments)
+        publish(fresh, {1: (5,)}, default=(), data_through=LONG_AGO)
+        return users
+
+    monkeypatch.setattr(freshness, "_sample", sample_and_publish)
+    assert check(fresh)["publication_id"] == 2
+    monkeypatch.undo()
+    with pytest.raises(StaleRecommendations, match="publication 3"):
+        check(fresh)
+
+
 def test_what_is_wrong_comes_before_what_is_old(database: Database) -> None:
     publish(database, LISTS, run_id="tonight", data_through=LONG_AGO, default=())
     assert "the default list is empty" in told(database)
