@@ -33,6 +33,7 @@ RATINGS = st.integers(1, 5)
 SOME = st.integers(0, 11)
 CHANGES = st.one_of(
     st.tuples(st.just("insert"), PLACES, RATINGS),
+    st.tuples(st.just("insert twice"), PLACES, RATINGS),
     st.tuples(st.just("correct"), SOME, RATINGS),
     st.tuples(st.just("delete"), SOME),
     st.tuples(st.just("move"), SOME, PLACES),
@@ -49,12 +50,14 @@ def named(place: Place) -> dict[str, Any]:
 
 
 def change(transaction: Transaction, kind: str, which: Any, *more: Any) -> None:
-    if kind == "insert":
+    if kind.startswith("insert"):
         transaction.run(
             "insert into website.ratings (user_id, experience_id, rated_at, occurrence, rating)"
-            " values (:user_id, :experience_id, :rated_at, :occurrence, :rating) on conflict do nothing",
+            " select :user_id, :experience_id, :rated_at, n, :rating - n"
+            " from unnest(cast(:occurrences as smallint[])) as n on conflict do nothing",
             **named(which),
             rating=more[0],
+            occurrences=[1, 2] if kind == "insert twice" else [which[3]],
         )
         return
     there = transaction.rows(
@@ -98,7 +101,7 @@ def replay(make_config: Callable[..., Config], database: Database) -> Callable[[
     def work(steps: list[Step]) -> None:
         with database.transaction() as transaction:
             transaction.run("truncate website.ratings, website.deleted_ratings, recommender.extraction")
-        cutoff, first = minute(1), True
+        cutoff, first = minute(2), True
         for kind, what in [*steps, ("night", 0)]:
             if kind == "transaction":
                 with database.transaction() as transaction:
@@ -116,7 +119,7 @@ def replay(make_config: Callable[..., Config], database: Database) -> Callable[[
     return work
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
 def test_the_last_snapshot_equals_a_full_read(replay: Callable[[list[Step]], None], steps: list[Step]) -> None:
     replay(steps)
