@@ -19,7 +19,7 @@ NOT_TOUCHED = [
     "backups of the database and of the run folders",
     "run folders that lie elsewhere than `runs_url` says now, and what was exported or imported by hand",
     "temporary folders of workers that were killed while they wrote to an object store",
-    "logs, also Airflow's: the summaries in them hold counts only, but an error may name a user id",
+    "logs, also Airflow's: summaries in them hold counts only, but an error or a traceback may name a user id",
     "PostgreSQL's pages, in which deleted rows lie until it vacuums them",
     "what models learned from the user together with all others, until the next night trains anew",
 ]

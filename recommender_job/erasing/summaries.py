@@ -17,8 +17,8 @@ from recommender_job.tables import USER
 def correct_summaries(folder: RunFolder, found: dict[str, UserRows], user_id: int) -> None:
     """Lowers the numbers of users and rows to what the files hold without the user.
 
-    The numbers are counted, not subtracted, so that doing it again changes nothing; and only where the user is in the
-    files, so that a file which lost rows in any other way is still noticed.
+    The numbers are counted, not subtracted, so that doing it again changes nothing; and only while the user is still
+    planned, so that a file which lost rows in any other way is noticed all the same.
 
     Args:
         folder: The run folder.
@@ -26,15 +26,14 @@ def correct_summaries(folder: RunFolder, found: dict[str, UserRows], user_id: in
         user_id: Whom to erase.
     """
     planned = found.get(PLANNED_USERS)
-    if planned is None:
+    if planned is None or not planned.own:
         return
     users = folder.read_frame(PLANNED_USERS)
     users = users[users[USER] != user_id]
-    if planned.own:
-        _update(folder, "plan_shards", users=len(users))
+    _update(folder, "plan_shards", users=len(users))
     for shard, here in _shards(folder):
         lists = found.get(lists_file(shard))
-        if lists is not None and (planned.own or lists.own):
+        if lists is not None:
             count = int(np.count_nonzero(users[SHARD] == shard))
             pairs = here["pairs"] // max(here["users"], 1) * count
             _update(folder, stage_of(shard), users=count, rows=lists.others, pairs=pairs)

@@ -15,6 +15,7 @@ def test_clearing_a_stage_afterwards_publishes_the_same_lists_of_all_others(worl
     shown = [{**row, "publication_id": 3} for row in world.shown()]
     shards = world.folder().summary("plan_shards")["shards"]
     world.erase()
+    assert world.folder().summary("plan_shards")["users"] == len({row["user_id"] for row in shown})
     if cleared == "train":
         nightly.train(world.config, RUNS[1])
         nightly.evaluate(world.config, RUNS[1])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import numpy as np
+import pytest
 
 from recommender_job import nightly
 from recommender_job.ranking.predictor import Predictor
@@ -52,3 +54,18 @@ def test_the_served_model_knows_the_user_no_more(world: World) -> None:
     ids = tf.constant([ERASED, 5_555], tf.int64)
     known, unknown = served(user_id=ids, experience_id=tf.constant([1, 1], tf.int64))["predicted_rating"].numpy()
     assert known == unknown
+
+
+@pytest.mark.parametrize("model", ["there", "gone"])
+def test_a_served_model_of_an_earlier_attempt_at_refit_is_noticed_by_its_bytes(world: World, model: str) -> None:
+    old = world.runs / "old"
+    shutil.copytree(world.runs / "second" / nightly.SAVED_MODEL, old)
+    world.erase()
+    shutil.rmtree(world.runs / "second" / nightly.SAVED_MODEL)
+    old.rename(world.runs / "second" / nightly.SAVED_MODEL)
+    assert world.traces() == [f"second/{nightly.SAVED_MODEL}/saved_model.pb"]
+    if model == "gone":
+        shutil.rmtree(world.runs / "second" / nightly.FINAL)
+    served = world.erase()["runs"]["second"]["served"]
+    assert served == {"there": "rewritten", "gone": "removed"}[model]
+    assert world.traces() == []
