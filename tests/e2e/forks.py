@@ -18,7 +18,14 @@ from datetime import datetime
 from typing import Any
 
 #: Importing these starts TensorFlow's threads, which do not survive a fork.
-DOORS = ("ranking.tensorflow", "ranking.model", "ranking.serving", "scoring.blocks")
+DOORS = (
+    "ranking.tensorflow",
+    "ranking.model",
+    "ranking.serving",
+    "scoring.blocks",
+    "scoring.networks",
+    "scoring.offering",
+)
 
 
 def main() -> None:

@@ -93,7 +93,7 @@ def shown(rows: list[dict[str, Any]]) -> dict[int | None, Shown]:
     """The list of each user, and of everybody else as None."""
     found: dict[int | None, list[tuple[Any, ...]]] = {}
     for row in rows:
-        columns = ("rank", "experience_id", "experience_name", "predicted_rating", "source")
+        columns = ("rank", "experience_id", "experience_name", "predicted_rating", "source", "reason")
         found.setdefault(row.get("user_id"), []).append(tuple(row[column] for column in columns))
     return {user: tuple(rows) for user, rows in found.items()}
 

@@ -14,7 +14,7 @@ import psycopg2
 
 CONTRACT = Path(__file__).resolve().parents[2] / "docs" / "table-contract.md"
 
-#: A list as the website shows it: rank, experience, name, predicted rating, source.
+#: A list as the website shows it: rank, experience, name, predicted rating, source, reason.
 Shown = tuple[tuple[Any, ...], ...]
 
 

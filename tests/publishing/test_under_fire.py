@@ -66,10 +66,6 @@ def read_under_fire(website: Any, web: str, publish: Publish, numbers: range, ta
     assert seen >= {(publication, stranger) for publication in [*published.lists][2:] for stranger in (False, True)}
 
 
-@pytest.mark.xfail(
-    reason="`publish` attaches and switches in one transaction: see test_readers.py",
-    strict=False,  # it takes a reader at that very moment
-)
 def test_ten_publications_and_two_rollbacks(website: Any, web: str, make_set: Callable[..., int]) -> None:
     read_under_fire(website, web, make_set, range(12), taken_back={5, 9})
     assert [row["publication_id"] for row in publications(website.database)] == [12, 11]
