@@ -65,8 +65,7 @@ def extract(config: Config, run: Run, folder: RunFolder, database: Database) -> 
         erased = [row[USER] for row in transaction.rows("select user_id from recommender.erasure")]
         counts = _copy_small_tables(config, transaction, folder, erased)
         base = find_base(config, transaction, run, scratch / "old.parquet")
-        take_back(database, run)
-        reading = _Reading(config, run, folder, transaction, erased, scratch)
+        reading = _Reading(config, run, folder, database, transaction, erased, scratch)
         if base is None or config.full_read or base.is_due(now, config.full_read_days):
             read = reading.everything()
         else:
@@ -101,6 +100,7 @@ class _Reading:
     config: Config
     run: Run
     folder: RunFolder
+    database: Database
     transaction: Transaction
     erased: Sequence[int]
     scratch: Path
@@ -137,6 +137,7 @@ class _Reading:
         return {"rated_until": self.run.cutoff, "updated_since": updated_since, "rated_since": rated_since}
 
     def _merged(self, *, keep_old: bool) -> Merged:
+        take_back(self.database, self.run)
         with self.folder.table_writer(SNAPSHOT, SOURCE_RATINGS) as write:
             return merge(
                 self._parts,

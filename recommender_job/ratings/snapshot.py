@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from recommender_job.errors import ConfigurationError, StorageFailed
 from recommender_job.tables import EXPERIENCE, RATED_AT, SOURCE_RATINGS, UPDATED_AT, USER
 
-_KEY = [USER, EXPERIENCE, RATED_AT]
 #: Rows that are looked at together; a few dozen MiB.
 _ROWS = 250_000
 #: Memory in MiB for each thread that sorts.

@@ -11,6 +11,7 @@ import pytest
 
 from recommender_job.config import Config
 from recommender_job.errors import SourceBroken
+from recommender_job.ratings.extract import SNAPSHOT
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
 from recommender_job.storage.paths import sql_folder
@@ -132,15 +133,23 @@ def test_events_of_one_moment_hide_that_something_vanished_until_everything_is_r
     assert snapshot(THIRD) == {IN_FEBRUARY}
 
 
+@pytest.mark.parametrize("broken", ["ratings", "users", "deletions"])
 def test_a_read_that_fails_keeps_the_watermark_and_the_snapshot_of_an_earlier_attempt(
-    database: Database, make_config: Make, config: Config, import_lines: Import, night: Night, tmp_path: Path
+    database: Database,
+    make_config: Make,
+    config: Config,
+    import_lines: Import,
+    night: Night,
+    source_query: Callable[[str, str], Path],
+    broken: str,
 ) -> None:
     import_lines(MONTHS)
+    night(FIRST)
     night(THIRD)
     before = dump(database, WATERMARKS)
     folder = RunFolder(config.runs, THIRD.folder)
-    table = folder.read_table("extract/snapshot.parquet")
-    with pytest.raises(SourceBroken):
-        night(THIRD, make_config({"source_queries": tmp_path / "nowhere"}))
+    table = folder.read_table(SNAPSHOT)
+    with pytest.raises(SourceBroken, match=broken):
+        night(THIRD, make_config({"source_queries": source_query(broken, "select 1")}))
     assert dump(database, WATERMARKS) == before
-    assert folder.read_table("extract/snapshot.parquet").equals(table)
+    assert folder.read_table(SNAPSHOT).equals(table)
