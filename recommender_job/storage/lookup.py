@@ -22,7 +22,8 @@ def rows_where(folder: RunFolder, name: str, **wanted: int) -> pd.DataFrame:
         ArtifactBroken: The file is missing or damaged, or lacks a column.
     """
     with folder.reading(name), (folder.path / name).open("rb") as file:
-        parquet = pq.ParquetFile(file, page_checksum_verification=True)
+        # Otherwise pyarrow reads far ahead, and with it the whole file into memory.
+        parquet = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False, buffer_size=1 << 20)
         parts = [_matching(pa.Table.from_batches([batch]), wanted) for batch in parquet.iter_batches()]
         found = pa.concat_tables(parts) if parts else parquet.schema_arrow.empty_table()
         frame: pd.DataFrame = found.to_pandas()
