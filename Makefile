@@ -30,9 +30,11 @@ stop: setup ## Stop the embedded PostgreSQL that the demo leaves running
 test: setup ## Run the tests; RATINGS_CSV=path adds those on real ratings
 	$(BIN)/python -m pytest
 
-benchmark: setup ## Measure accuracy and training time beside references, on RATINGS_CSV=path or a made-up world
+benchmark: setup ## Measure accuracy, training, extraction and reading beside references; RATINGS_CSV=path or made up
 	$(BIN)/python -m benchmarks.training_time
 	$(BIN)/python -m benchmarks.accuracy
+	$(BIN)/python -m benchmarks.extraction --rows 2000000
+	$(BIN)/python -m benchmarks.readers
 
 check: setup ## Check style, types, the direction of imports, and the SQL
 	$(BIN)/ruff format --check .

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-_COUNTS = ("extracted", "snapshot", "pairs", "rejected", "holdout", "epochs", "users", "rows", "pruned")
+_COUNTS = (
+    "extracted", "deleted", "snapshot", "pairs", "rejected", "holdout", "epochs", "users", "opt_outs", "rows",
+    "distinct_lists", "pruned",
+)  # fmt: skip
 
 
 def night_lines(result: dict[str, Any]) -> list[str]:
