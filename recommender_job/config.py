@@ -62,7 +62,7 @@ class Config(BaseSettings):
     )
     runs_url: str | None = Field(None, description="Folder or fsspec URL of the run folders; default `home`/runs.")
     source_queries: Path | None = Field(
-        None, description="Folder with ratings.sql, experiences.sql, users.sql; default: those of the sample schema."
+        None, description="Folder with the source queries, ratings.sql and others; default: those of the sample schema."
     )
 
     rating_min: float = Field(1.0, allow_inf_nan=False, description="Lowest rating of the scale.")
@@ -137,6 +137,14 @@ class Config(BaseSettings):
             return validate(value)
         except ValidationError:
             raise ValueError("must be a whole number or `all`") from None
+
+    @field_validator("runs_url")
+    @classmethod
+    def _holds_no_secret(cls, value: str | None) -> str | None:
+        """It is shown in errors and logs."""
+        if value and "@" in value.partition("://")[2].partition("/")[0]:
+            raise ValueError("must not hold a user or a password; give them by the store's own settings")
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -215,8 +223,8 @@ def load_config(overrides: Mapping[str, Any] | Iterable[str] = ()) -> Config:
         known = set(known_keys(Config))
         if first["type"] == "extra_forbidden":
             raise ConfigurationError(f"Unknown setting `{key}`.", action=suggest(key, known)) from None
-        # Only a single value is shown: a whole section, or the URL, may hold a password.
-        single = isinstance(first["input"], str | int | float) and key != "database_url"
+        # Only a single value is shown: a whole section, or a URL, may hold a password.
+        single = isinstance(first["input"], str | int | float) and key not in ("database_url", "runs_url")
         shown = f" (given: {first['input']!r})" if single else ""
         raise ConfigurationError(
             f"Setting `{key}`: {first['msg']}{shown}.", action=f"Correct `{key}` and start again."

@@ -169,3 +169,15 @@ def test_the_password_of_the_environment_is_not_shown(monkeypatch: pytest.Monkey
     monkeypatch.setenv("RECOMMENDER_DATABASE_URL", SECRET)
     assert "sesame" not in str(refused({"rating_min": 6}))
     assert "sesame" not in repr(load_config())
+
+
+@pytest.mark.parametrize("url", ["sftp://user:hunter2@host/runs", "s3://key:hunter2@bucket"])
+def test_a_folder_whose_url_holds_a_password_is_refused_without_telling_it(url: str) -> None:
+    error = refused({"runs_url": url})
+    assert "must not hold a user or a password" in error.cause
+    assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize("url", ["/data/at@home/runs", "s3://bucket/at@home", "memory://runs"])
+def test_a_folder_may_have_an_at_sign_in_its_path(url: str) -> None:
+    assert load_config({"runs_url": url}).runs == url

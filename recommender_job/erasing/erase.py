@@ -15,7 +15,7 @@ from recommender_job.storage.database import Database
 from recommender_job.storage.run_files import run_folders
 
 NOT_TOUCHED = [
-    "the source: delete the user and the ratings there too",
+    "the source: delete the user, the ratings and the opt-outs there too, and in the end the keys of deleted ratings",
     "backups of the database and of the run folders",
     "run folders that lie elsewhere than `runs_url` says now, and what was exported or imported by hand",
     "temporary folders of workers that were killed while they wrote to an object store",

@@ -87,17 +87,19 @@ def user_of_night(config: Config, database: Database, user_id: int) -> tuple[Run
         NotPublished: Nothing is live.
         ArtifactBroken: The run's folder is gone or damaged.
     """
-    live = status(database)
+    live, shown = status(database), lists_of(database, user_id)
+    while shown["publication_id"] not in (None, live["publication_id"]):  # switched in between
+        live, shown = status(database), lists_of(database, user_id)
     folder = folder_of_live(config, live)
     accounts = rows_where(folder, USERS, user_id=user_id).to_dict("records")
     return folder, UserOfNight(
         live=live,
-        top_n=next(row["top_n"] for row in publications(database) if row["is_active"]),
+        top_n=next(row["top_n"] for row in publications(database) if row["publication_id"] == live["publication_id"]),
         user_id=user_id,
         account={str(k): v for k, v in accounts[0].items()} if accounts else None,
         snapshot=rows_where(folder, SNAPSHOT, user_id=user_id),
         ratings=rows_where(folder, CLEAN, user_id=user_id),
         rejected=rows_where(folder, REJECTED, user_id=user_id),
         opt_outs=rows_where(folder, OPT_OUTS, user_id=user_id),
-        shown=lists_of(database, user_id),
+        shown=shown,
     )

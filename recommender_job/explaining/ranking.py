@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from recommender_job.config import Config
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
-from recommender_job.scoring.rules import PIN
-from recommender_job.tables import EXPERIENCE, GROUP, PREDICTED, USER
+from recommender_job.scoring.rules import GROUP_NUMBER, PIN
+from recommender_job.tables import EXPERIENCE, PREDICTED, USER
 
 RELEVANCE = "relevance"
 PREDICTED_PLACE = "predicted_place"
@@ -93,7 +93,7 @@ def ranked(
         ["pinned", order, EXPERIENCE], ascending=[True, False, True], ignore_index=True
     )
     scored[PICK_PLACE] = np.arange(1, len(scored) + 1)
-    scored[FATE] = _fates(scored[GROUP], picking)
+    scored[FATE] = _fates(scored[GROUP_NUMBER], picking)
     listing = RELEVANCE if picking.order_by_relevance else PREDICTED
     listed = scored[scored[FATE] == PICKED].sort_values(["pinned", listing, EXPERIENCE], ascending=[True, False, True])
     listed = listed.head(picking.n)
@@ -108,16 +108,15 @@ def _places(scored: pd.DataFrame, by: list[str]) -> pd.Series:
 
 def _fates(groups: pd.Series, picking: Picking) -> list[str]:
     """What picking did with each experience, walking down the picking order."""
-    in_group: Counter[str] = Counter()
+    in_group: Counter[int] = Counter()
     picked, fates = 0, []
     for group in groups:
-        capped = picking.max_per_group is not None and isinstance(group, str)
         if picked == picking.candidates:
             fates.append(NOT_REACHED)
-        elif capped and in_group[group] == picking.max_per_group:
+        elif in_group[group] == picking.max_per_group:
             fates.append(GROUP_FULL)
         else:
             picked += 1
-            in_group[group] += capped
+            in_group[group] += 1
             fates.append(PICKED)
     return fates

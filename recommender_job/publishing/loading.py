@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
-
 import pandas as pd
-import pyarrow as pa
-from pyarrow import csv
 
+from recommender_job.storage.copying import copy_frame
 from recommender_job.storage.database import Transaction
 from recommender_job.tables import EXPERIENCE, NAME
 
@@ -23,11 +20,7 @@ def load_lists(transaction: Transaction, table: str, lists: pd.DataFrame, experi
         lists: A frame of `tables.LISTS`.
         experiences: `experience_id`, `name`.
     """
-    named = pa.Table.from_pandas(_named(lists, experiences, "model")[_COLUMNS], preserve_index=False)
-    buffer = io.BytesIO()
-    csv.write_csv(named, buffer, csv.WriteOptions(include_header=False))
-    buffer.seek(0)
-    transaction.copy_in(table, _COLUMNS, buffer)
+    copy_frame(transaction, table, _COLUMNS, _named(lists, experiences, "model"))
 
 
 def load_default(

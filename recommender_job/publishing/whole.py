@@ -13,8 +13,8 @@ from recommender_job.storage.database import Transaction
 from recommender_job.tables import EXPERIENCE, USER
 
 _ACTION = (
-    "Nothing was switched. Build it with dry_run=true and look at it; if such lists are wanted, set `{setting}` lower"
-    " for this run."
+    "Nothing was switched. Build it with dry_run=true and `{setting}`=0 and look at it; if such lists are wanted, set"
+    " `{setting}` lower for this run."
 )
 
 #: Lists that hold the same experiences are one, whatever their order.

@@ -16,7 +16,7 @@ from recommender_job.config import Config
 from recommender_job.errors import NothingToTrainOn
 from recommender_job.ratings import profile, sanity
 from recommender_job.ratings.extract import EXPERIENCES, SNAPSHOT, USERS
-from recommender_job.ratings.quarantine import forget_old
+from recommender_job.ratings.quarantine import forget_erased, forget_old
 from recommender_job.ratings.rejections import keep_rejected, refuse_too_many
 from recommender_job.runs import Run
 from recommender_job.storage.artifacts import RunFolder
@@ -54,6 +54,7 @@ def clean(config: Config, run: Run, folder: RunFolder, database: Database) -> di
     with database.transaction() as transaction:
         keep_rejected(transaction, run.run_id, rejected)
         forget_old(transaction, config.quarantine.keep_days)
+        forget_erased(transaction)
     refuse_too_many(rejected, len(snapshot), config.quarantine)
 
     nights = profile.accepted_nights(database, run, config.sanity.nights)

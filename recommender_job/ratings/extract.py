@@ -59,8 +59,6 @@ def extract(config: Config, run: Run, folder: RunFolder, database: Database) -> 
         StorageFailed: The disk is full.
     """
     with folder.scratch("extract/merge") as scratch, database.transaction(snapshot=True) as transaction:
-        # Merging may take longer than the server lets a transaction idle.
-        transaction.run("set local idle_in_transaction_session_timeout = 0")
         now = transaction.rows("select now() as now")[0]["now"]
         erased = [row[USER] for row in transaction.rows("select user_id from recommender.erasure")]
         counts = _copy_small_tables(config, transaction, folder, erased)

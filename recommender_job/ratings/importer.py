@@ -18,8 +18,8 @@ import pandas as pd
 
 from recommender_job.errors import BadFile
 from recommender_job.ratings.columns import Columns
-from recommender_job.ratings.merging import STAGED, Merge, merge, stage, stage_nothing
-from recommender_job.ratings.quarantine import keep_refused
+from recommender_job.ratings.moving import STAGED, Merge, merge, stage, stage_nothing
+from recommender_job.ratings.quarantine import forget_erased, keep_refused
 from recommender_job.ratings.reader import Batch, read_batches, user_as_kept
 from recommender_job.storage.database import Database, Transaction
 
@@ -74,6 +74,7 @@ def import_ratings(
             rejected += len(refused)
             first = first or (_described(refused.iloc[0]) if len(refused) else "")
             progress(read)
+        forget_erased(transaction)
         if read and read == rejected:
             raise BadFile(
                 f"{file}: none of its {read} lines can be read; the first: {first}.",
@@ -131,7 +132,7 @@ def usable(batch: Batch, now: datetime, scale: tuple[float, float]) -> tuple[pd.
     """Splits the lines of a batch into those the schema takes and those it does not.
 
     Returns:
-        Rows with the columns `merging.STAGED`; and refused lines like `Batch.rejected`, those of the batch among them,
+        Rows with the columns `moving.STAGED`; and refused lines like `Batch.rejected`, those of the batch among them,
         ascending by line.
     """
     rows = batch.rows

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from recommender_job.ratings.copying import copy_frame
+from recommender_job.storage.copying import copy_frame
 from recommender_job.storage.database import Database, Transaction
 
 #: Rows that are loaded at once.
@@ -32,6 +32,14 @@ def forget_old(transaction: Transaction, keep_days: float) -> int:
     return transaction.run(
         "delete from recommender.quarantine where refused_at < now() - make_interval(secs => :days * 86400)",
         days=keep_days,
+    )
+
+
+def forget_erased(transaction: Transaction) -> int:
+    """Deletes rows of erased users, which a night that began before or a file brings back; returns how many."""
+    return transaction.run(
+        "delete from recommender.quarantine as q using recommender.erasure as e"
+        " where q.user_text ~ '^[+-]?[0-9]{1,19}$' and cast(q.user_text as numeric) = e.user_id"
     )
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from recommender_job.errors import BadFile
 from recommender_job.ratings.columns import Columns
-from recommender_job.ratings.copying import copy_frame
 from recommender_job.ratings.importer import IMPORTED, reading_of, remember_reading, usable
-from recommender_job.ratings.merging import merge_late, stage, stage_nothing
+from recommender_job.ratings.moving import merge_late, stage, stage_nothing
 from recommender_job.ratings.quarantine import PART_ROWS
 from recommender_job.ratings.reader import NOT_KEPT_AS_WRITTEN, read_lines_again
+from recommender_job.storage.copying import copy_frame
 from recommender_job.storage.database import Database, Transaction
 
 _JUDGED = ["line", "column_name", "reason"]

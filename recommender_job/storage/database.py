@@ -72,7 +72,9 @@ class Database:
                 "application_name": "recommender-job",
                 "client_encoding": "UTF8",
                 # What COPY writes is read as this, however the server or the role is set.
-                "options": "-c timezone=UTC -c extra_float_digits=1",
+                # A statement of a night may take long, and so may the work between two, whatever is set for people.
+                "options": "-c timezone=UTC -c extra_float_digits=1"
+                " -c statement_timeout=0 -c idle_in_transaction_session_timeout=0",
             },
         )
 

@@ -77,6 +77,8 @@ def drop(database: Database, publication_ids: Iterable[int], *, patience_seconds
                 if not isinstance(origin, _HELD_BY_A_READER):
                     raise
                 continue
+            except psycopg2.errors.UndefinedTable:
+                continue  # somebody else who prunes has just detached or dropped it
             gone.add(publication_id)
     return [publication_id for publication_id in wanted if publication_id in gone]
 

@@ -59,6 +59,8 @@ def translated() -> Iterator[None]:
             raise StorageFailed(f"The database says: {text}", action="Free the database's disk, then retry.") from error
         if isinstance(origin, psycopg2.errors.LockNotAvailable):
             raise PublicationBusy(f"The database says: {text}", action="Retry when the other run has ended.") from error
+        if isinstance(origin, psycopg2.errors.QueryCanceled | psycopg2.errors.DeadlockDetected):
+            raise DatabaseAway(f"The database ended the statement: {text}", action="Retry.") from error
         # Of a connection that breaks in the middle of a statement the driver makes an error without a kind or a code.
         broken = type(origin) is psycopg2.DatabaseError and origin.pgcode is None
         if broken or isinstance(origin, psycopg2.OperationalError | psycopg2.InterfaceError):

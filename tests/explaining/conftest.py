@@ -47,7 +47,7 @@ def _arrange(transaction: Transaction) -> None:
     run("update website.experiences set available_from = '2024-02-01' where experience_id = :one", one=LATER)
     run(
         "insert into website.experience_rules values (:excluded, null, null, true), (:pinned, null, 1, false),"
-        " (:twin, 'twins', null, false), (:other, 'twins', null, false)",
+        " (:twin, 'twins', null, false), (:other, ' TWINS', null, false)",
         excluded=EXCLUDED,
         pinned=PINNED,
         twin=TWIN,

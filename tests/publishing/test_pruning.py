@@ -85,3 +85,20 @@ def test_rolling_back_during_pruning_never_empties_the_website(website: Any, con
     assert {row["publication_id"] for row in website.shown()} == {website.active()}
     assert errors == []
     assert website.active() in {row["publication_id"] for row in publications(website.database)}
+
+
+def test_two_who_prune_at_once_both_end_well(website: Any, connect: Any) -> None:
+    reader = held_by_a_reader(website, connect)
+    gone: list[list[int]] = []
+    pruners = [threading.Thread(target=lambda: gone.append(partitions.drop(website.database, [1]))) for _ in range(2)]
+    for pruner in pruners:
+        pruner.start()
+    waiting = "select count(*) from pg_stat_activity where query ilike '%detach%' and wait_event_type = 'Lock'"
+    while all(pruner.is_alive() for pruner in pruners) and website.values(waiting)[0] < 1:
+        time.sleep(0.01)
+    reader.close()
+    for pruner in pruners:
+        pruner.join(60)
+    assert len(gone) == 2
+    assert [1] in gone
+    assert "recommendation_1" not in website.partitions()

@@ -150,3 +150,13 @@ def test_a_file_that_is_not_there_or_no_file(import_file: Import, tmp_path: Path
     assert caught.value.action == "Check the path and its permissions."
     with pytest.raises(BadFile, match="Is a directory"):
         import_file(tmp_path)
+
+
+def test_refused_lines_of_an_erased_user_are_not_kept(
+    database: Database, import_lines: Import, quarantined: Quarantined
+) -> None:
+    with database.transaction() as transaction:
+        transaction.run("insert into recommender.erasure (user_id, receipt) values (42, '{}')")
+    found = import_lines(["1,A,5,2023-01-01", "042,A,9,2023-01-01", "43,A,9,2023-01-01"])
+    assert found["rejected"] == 2
+    assert [refused["line"] for refused in quarantined()] == [4]

@@ -114,3 +114,10 @@ def test_many_rows_are_stored_in_parts(run_clean: Clean, database: Database, mon
     run_clean([*GOOD, *((9, 1, 3, minute, 0) for minute in range(23))], max_share=1)
     moments = [json.loads(row["content"])["rated_at"] for row in refused_rows(database)]
     assert len(set(moments)) == len(moments) == 23
+
+
+def test_an_erased_user_is_not_kept_again(run_clean: Clean, database: Database) -> None:
+    with database.transaction() as transaction:
+        transaction.run("insert into recommender.erasure (user_id, receipt) values (77, '{}')")
+    run_clean([*GOOD, (77, 1, 5, 0, 0), (78, 1, 5, 0, 0)])
+    assert [row["user_text"] for row in refused_rows(database, limit=9)] == ["78"]

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from recommender_job.config import load_config
-from recommender_job.errors import ConfigurationError, RecommenderError, SchemaMissing
+from recommender_job.errors import ConfigurationError, DatabaseAway, RecommenderError, SchemaMissing
 from recommender_job.storage.database import Database, database_url, plain_url
 
 PASSWORD = "hunter2-correct-horse"
@@ -50,3 +50,8 @@ def test_an_option_that_the_driver_does_not_know() -> None:
     ):
         pytest.fail("connected to a server that is not there")
     assert "colour" in caught.value.cause
+
+
+def test_a_statement_that_the_database_ended_is_told_as_such(database: Database) -> None:
+    with pytest.raises(DatabaseAway, match="ended the statement: canceling"), database.transaction() as transaction:
+        transaction.rows("set local statement_timeout = '10ms'; select pg_sleep(5)")

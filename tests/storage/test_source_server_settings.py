@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -51,3 +52,13 @@ def test_texts_of_a_server_in_another_encoding(
     with Database(server.set(database=name)).transaction() as transaction:
         config = make_config({"source_queries": tmp_path})
         assert read_source(config, transaction, "experiences", SOURCE_EXPERIENCES)["name"].to_pylist() == ["ñandú"]
+
+
+def test_timeouts_that_are_set_for_people_do_not_end_a_nights_statements(database: Database) -> None:
+    with database.transaction() as transaction:
+        for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            transaction.run(f"alter database {database.url.database} set {setting} = '10ms'")
+    with database.transaction() as transaction:
+        transaction.rows("select pg_sleep(0.1)")
+        time.sleep(0.1)
+        assert transaction.rows("select 1 as one") == [{"one": 1}]

@@ -16,7 +16,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from recommender_job.ratings.copying import copy_frame
+from recommender_job.storage.copying import copy_frame
 from recommender_job.storage.database import Transaction
 
 STAGED = ["line", "user_id", "name_key", "spelling", "rating", "rated_at"]
