@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import struct
-import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from numpy.typing import NDArray
@@ -70,8 +69,8 @@ def _left(folder: RunFolder, name: str, user_id: int, problems: Problems) -> dic
 def _serve_again(config: Config, folder: RunFolder, final: list[str], user_id: int, problems: Problems) -> str:
     from recommender_job.ranking.serving import export_saved_model
 
-    with tempfile.TemporaryDirectory() as local:
-        copy = RunFolder(local, "copy")
+    with folder.scratch(f"{SAVED_MODEL}/without") as local:
+        copy = RunFolder(str(local), "copy")
         with problems.noted():
             for name in final:
                 if _file(name) in USER_ROWS:
@@ -80,8 +79,8 @@ def _serve_again(config: Config, folder: RunFolder, final: list[str], user_id: i
                 elif name.endswith(".json"):
                     copy.write_json(name, folder.read_json(name))
             predictor = Predictor.load(copy, FINAL)
-            export_saved_model(predictor, f"{local}/served", (config.rating_min, config.rating_max))
-            folder.write_folder(SAVED_MODEL, Path(local) / "served")
+            export_saved_model(predictor, str(local / "served"), (config.rating_min, config.rating_max))
+            folder.write_folder(SAVED_MODEL, local / "served")
             return "rewritten"
     remove_folder(folder, SAVED_MODEL)
     return "removed"

@@ -52,10 +52,10 @@ def read_source(
         SourceBroken: The query fails, lacks a column, or returns what does not fit; names file, column and cause.
     """
     query = _query(config, name, schema, optional=optional)
-    with tempfile.NamedTemporaryFile() as spool:
+    with tempfile.TemporaryFile() as spool:  # without a name: a killed process leaves nothing behind
         query.copy_out(transaction, parameters, spool)
         spool.flush()
-        table = query.parsed(pa.memory_map(spool.name))
+        table = query.parsed(pa.memory_map(f"/proc/self/fd/{spool.fileno()}"))
     query.refuse_nulls({field.name: table[field.name].null_count for field in schema}, len(table))
     if unique is not None:
         repeated = len(table) - len(table[unique].unique())
