@@ -14,6 +14,8 @@ PARENT = "recommender.recommendation"
 _HELD_BY_A_READER = (
     psycopg2.errors.QueryCanceled,
     psycopg2.errors.LockNotAvailable,
+    # Somebody else who prunes waits for the same readers.
+    psycopg2.errors.DeadlockDetected,
     # Another partition's detach still waits for its readers.
     psycopg2.errors.ObjectNotInPrerequisiteState,
 )

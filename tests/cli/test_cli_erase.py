@@ -76,7 +76,7 @@ def test_what_people_read(own: Live, user: int, call: Callable[..., Told]) -> No
     assert int(rows["models written again"]) >= 8
     assert f"{folder.name}: has not published; if it is running, erase again when it has ended" in told.out
     assert f"{folder.name}: notes.txt was not looked into" in told.out
-    assert "Not touched:\n  the source: delete the user and the ratings there too\n" in told.out
+    assert "Not touched:\n  the source: delete the user, the ratings and the opt-outs there too, and" in told.out
     assert call("erasures", "lift", user).out.startswith(f"user {user} is read from the source again")
 
 
