@@ -132,14 +132,11 @@ class _Query:
         typed = ", ".join(
             f"{field.name}::{_SQL_TYPES.get(field.type, 'timestamptz')} as {field.name}" for field in self.schema
         )
+        # The query is the customer's own file and the columns are the contract's: neither is input.
+        columns = select or ", ".join(map(_selected, self.schema))
+        wrapped = f"select {columns} from (select {typed} from (\n{self.text}\n) as source) as typed"  # noqa: S608 - see above
         try:
-            # The query is the customer's own file and the columns are the contract's: neither is input.
-            transaction.copy_out(
-                f"select {select or ', '.join(map(_selected, self.schema))}"  # noqa: S608 - see above
-                f" from (select {typed} from (\n{self.text}\n) as source) as typed",
-                parameters,
-                sink,
-            )
+            transaction.copy_out(wrapped, parameters, sink)
         except psycopg2.errors.InsufficientPrivilege:
             raise
         except (KeyError, TypeError, ValueError) as error:
