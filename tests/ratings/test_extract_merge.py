@@ -81,8 +81,9 @@ def merge_rows(tmp_path: Path) -> MergeRows:
 def worth(row: Row) -> tuple[int, int, float]:
     """What makes a version of a row win over others: updated last, then the highest rating."""
     rating = row[2]
-    rank = 0 if rating is None else 2 if math.isnan(rating) else 1
-    return row[4], rank, rating if rank == 1 else 0.0  # type: ignore[return-value]
+    if rating is None:
+        return row[4], 0, 0.0
+    return (row[4], 2, 0.0) if math.isnan(rating) else (row[4], 1, rating)
 
 
 def expected(
