@@ -30,6 +30,7 @@ from pydantic_settings import (
 
 from recommender_job.environment import ENV_PREFIX, StrictEnvironment, known_keys, suggest
 from recommender_job.errors import ConfigurationError
+from recommender_job.operating import MetricsConfig, NotifyConfig, ReportConfig
 from recommender_job.safeguards import ChecksConfig, QuarantineConfig, RulesConfig, SanityConfig
 from recommender_job.settings import (
     PRESETS,
@@ -118,6 +119,10 @@ class Config(BaseSettings):
     allow_older: bool = Field(False, description="Let this run replace the publication of a newer night.")
     keep_publications: int = Field(3, ge=1, le=100, description="Publications kept for rollback, the active included.")
     fresh_hours: float = Field(36.0, gt=0, description="Hours after which a publication counts as stale.")
+
+    notify: NotifyConfig = Field(default_factory=NotifyConfig, description="Who is told of failures.")
+    report: ReportConfig = Field(default_factory=ReportConfig, description="The report of a run.")
+    metrics: MetricsConfig = Field(default_factory=MetricsConfig, description="Figures for monitoring.")
 
     @model_validator(mode="before")
     @classmethod

@@ -216,6 +216,14 @@ class GateConfig(Section):
     """What tonight's model must reach before the website sees its lists."""
 
     max_rmse: float = Field(1.0, gt=0, description="Highest RMSE on the holdout that passes, in rating points.")
+    when_blocked: Literal["auto", "ask", "stop"] = Field(
+        "auto",
+        description="ask: wait for somebody to approve or reject in Airflow; stop: fail at once; auto: ask in scheduled"
+        " runs, stop in others.",
+    )
+    answer_hours: float = Field(
+        6.0, gt=0, le=23, description="Hours to wait for an answer, after which the website keeps the last lists."
+    )
     bias_shrinkage: float = Field(
         2.0, ge=0, description="Ratings' worth of pull to the mean in the naive predictors; 0: plain means."
     )

@@ -78,7 +78,7 @@ def publish_one(database: Database) -> None:
 
 
 def test_migrating_a_bare_database_makes_it_current(bare: Database) -> None:
-    assert schema.migrate(bare) == {"revision": "0006"}
+    assert schema.migrate(bare) == {"revision": "0007"}
     schema.check_current(bare)
     assert tables(bare) == VIEWS | SOURCE | {
         "website.experience_spellings",
@@ -99,11 +99,11 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
     with database.transaction() as transaction:
         transaction.run("insert into website.users (user_id) values (7)")
     before = relations(database)
-    assert schema.migrate(database) == {"revision": "0006"}
+    assert schema.migrate(database) == {"revision": "0007"}
     assert relations(database) == before
     with database.transaction() as transaction:
         assert transaction.rows("select user_id from website.users") == [{"user_id": 7}]
-        assert transaction.rows("select version_num from recommender.schema_version") == [{"version_num": "0006"}]
+        assert transaction.rows("select version_num from recommender.schema_version") == [{"version_num": "0007"}]
 
 
 def test_a_migration_that_fails_leaves_the_database_bare(bare: Database) -> None:
