@@ -7,7 +7,7 @@ create table recommender.night (
     cutoff timestamptz not null,
     outcome text not null check (outcome in ('published', 'dry run', 'blocked', 'failed')),
     -- Why it was blocked or failed, a line each; empty otherwise.
-    reasons text [] not null,
+    reasons text[] not null,
     -- RMSE on the holdout and the bound it was held to; null where the night did not get so far.
     rmse double precision,
     max_rmse double precision,

@@ -117,14 +117,14 @@ def test_a_migration_that_fails_leaves_the_database_bare(bare: Database) -> None
 def test_an_unmigrated_database_is_refused(bare: Database) -> None:
     with pytest.raises(SchemaMissing) as caught:
         schema.check_current(bare)
-    assert caught.value.cause == "The database's schema version is none, this job needs 0006."
+    assert caught.value.cause == "The database's schema version is none, this job needs 0007."
     assert caught.value.action == "Run `recommender-job migrate`."
 
 
 def test_an_older_schema_is_refused(database: Database) -> None:
     with database.transaction() as transaction:
         transaction.run("update recommender.schema_version set version_num = '0003'")
-    with pytest.raises(SchemaMissing, match=r"version is 0003, this job needs 0006\. Next: Run `recommender-job migr"):
+    with pytest.raises(SchemaMissing, match=r"version is 0003, this job needs 0007\. Next: Run `recommender-job migr"):
         schema.check_current(database)
 
 
