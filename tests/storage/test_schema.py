@@ -88,6 +88,7 @@ def test_migrating_a_bare_database_makes_it_current(bare: Database) -> None:
         "recommender.imported_file",
         "recommender.profile",
         "recommender.erasure",
+        "recommender.night",
         "recommender.publication",
         "recommender.active_publication",
         "recommender.recommendation",
