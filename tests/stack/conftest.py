@@ -1,0 +1,137 @@
+"""The whole stack of docker-compose.yml on this machine, one for all live tests, on ports of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import psycopg2.extras
+import pytest
+from playwright.sync_api import Browser
+
+from recommender_job.ratings.sample import sample_ratings
+from scripts.stack import secrets
+from scripts.stack.stack import Stack
+from tests.e2e.stack import Airflow, knows_dag, wait_until
+from tests.stack.pages import chromium
+
+USERS, EXPERIENCES, TOP_N = 120, 30, 7
+#: A model that takes seconds, and may be bad.
+SETTINGS = f"""
+top_n = {TOP_N}
+[model]
+epochs = 3
+hidden_layers = [16, 8]
+[gate]
+max_rmse = 9
+"""
+PORTS = (
+    "AIRFLOW_PORT",
+    "POSTGRES_PORT",
+    "SCHEDULER_HEALTH_PORT",
+    "WORKER_LOG_PORT",
+    "TRIGGERER_LOG_PORT",
+)
+
+
+@dataclass
+class Live:
+    """The stack, and what people and programs outside know of it."""
+
+    stack: Stack
+    passwords: dict[str, str]
+    runs: Path
+    database: dict[str, str]
+    top_n: int = TOP_N
+
+    @property
+    def url(self) -> str:
+        """Where Airflow's pages are."""
+        return self.stack.url
+
+    def airflow(self, user: str) -> Airflow:
+        """Airflow's REST API, spoken to by one of its users."""
+        client = Airflow(self.url)
+        client.log_in(user, self.passwords[user])
+        return client
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of a query, asked by the job's account."""
+        with (
+            psycopg2.connect(self.database["job"], cursor_factory=psycopg2.extras.RealDictCursor) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(sql)
+            return [dict(row) for row in cursor.fetchall()]
+
+    def users(self) -> list[int]:
+        """Users who have a list."""
+        rows = self.rows("select distinct user_id from recommender.recommendations order by user_id")
+        return [row["user_id"] for row in rows]
+
+
+def _free_ports(number: int) -> list[str]:
+    probes = [socket.socket() for _ in range(number)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [str(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """The stack, healthy, with ratings in its source and nothing published."""
+    home = tmp_path_factory.mktemp("stack")
+    config = home / "config"
+    config.mkdir()
+    (config / "recommender.toml").write_text(SETTINGS)
+    ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
+    env_file = home / "env"
+    stack = Stack(home / "data", env_file, {**ports, "SETTINGS_FOLDER": str(config), "HEARTBEAT_SECONDS": "30"})
+    try:
+        stack.start()
+        ratings = home / "ratings.csv"
+        sample_ratings(USERS, EXPERIENCES, seed=1).to_csv(ratings, index=False)
+        stack.run("init", "recommender-job", "import-ratings", str(ratings))
+        secret = secrets.read(env_file)
+        server = f"127.0.0.1:{ports['POSTGRES_PORT']}/recommender"
+        yield Live(
+            stack,
+            {user: secret[f"AIRFLOW_{user.upper()}_PASSWORD"] for user in ("admin", "ops", "looker")},
+            Path(stack.environment("airflow-scheduler")["RECOMMENDER_RUNS_URL"]),
+            {user: f"postgresql://{user}:{secret[f'{user.upper()}_PASSWORD']}@{server}" for user in ("job", "website")},
+        )
+    finally:
+        stack.stop()
+
+
+@pytest.fixture(scope="session")
+def airflow(live: Live) -> Airflow:
+    """The REST API for the administrator, with the DAG parsed."""
+    client = live.airflow("admin")
+    wait_until(lambda: knows_dag(client), 120, "the DAG to be parsed")
+    return client
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go: to $SCREENSHOTS, for people to look at, or to where pytest cleans up."""
+    named = os.environ.get("SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,120 @@
+"""What a person does in Airflow's pages, done by a real browser."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+#: Nothing here may talk to the outside, and containers have no sandbox of their own.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE = 30_000
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def logged_in(browser: Browser, url: str, user: str, password: str) -> Iterator[Page]:
+    """A page of somebody who has logged in to Airflow, at its start page."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, base_url=url)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    try:
+        page.goto("/")
+        page.fill("input[name=username]", user)
+        page.fill("input[name=password]", password)
+        page.keyboard.press("Enter")
+        page.wait_for_url(lambda now: "/auth/login" not in now)
+        yield page
+    finally:
+        context.close()
+
+
+class RunPages:
+    """The pages of one run.
+
+    Args:
+        page: Somebody's page.
+        dag: The DAG.
+        run_id: The run.
+        pictures: Folder for screenshots.
+    """
+
+    def __init__(self, page: Page, dag: str, run_id: str, pictures: Path) -> None:
+        self.page = page
+        self.run_id = run_id
+        self.path = f"/dags/{dag}/runs/{quote(run_id, safe='')}"
+        self.pictures = pictures
+
+    def open_grid(self) -> None:
+        """Opens the DAG's grid and follows it to this run."""
+        self.page.goto(self.path.rsplit("/runs/", 1)[0])
+        self.page.locator(f"a[href*='{self.run_id}']").first.click()
+
+    def open_run(self) -> None:
+        """Opens the page of the run."""
+        self.page.goto(self.path)
+
+    def open_approval(self) -> None:
+        """Opens the question that a blocked gate asks."""
+        self.page.goto(f"{self.path}/tasks/approve/required_actions")
+
+    def open_shard(self, shard: int) -> None:
+        """Opens the page of one scoring shard, with its log."""
+        self.page.goto(f"{self.path}/tasks/score/mapped/{shard}")
+
+    def read_log(self, *words: str) -> None:
+        """Reads in the log of the open task until all of these stand there."""
+        for word in words:
+            expect(self.page.get_by_text(re.compile(re.escape(word))).first).to_be_visible()
+
+    def clear_dialog(self) -> Locator:
+        """Presses Clear on the open task and waits for the list of what is affected."""
+        self.page.get_by_label("Press shift+c to clear").click()
+        dialog = self.page.get_by_role("dialog")
+        expect(dialog.get_by_text("Affected Tasks")).to_be_visible()
+        return dialog
+
+    def try_to_clear(self) -> None:
+        """Presses Clear, if it can be pressed, and expects to be refused."""
+        button = self.page.get_by_label("Press shift+c to clear")
+        if button.count() == 0 or button.is_disabled():
+            return
+        dialog = self.clear_dialog()
+        dialog.get_by_role("button", name="Confirm").click()
+        expect(self.page.get_by_text(re.compile("forbidden|403", re.IGNORECASE)).first).to_be_visible()
+
+    def affected(self, dialog: Locator) -> set[tuple[str, str]]:
+        """Task and map index of each row of the dialog."""
+        rows = [row.inner_text().split() for row in dialog.locator("tbody tr").all()]
+        return {(row[0], next(part for part in row[1:] if re.fullmatch(r"-?\d+", part))) for row in rows}
+
+    def decide(self, answer: str, reason: str) -> None:
+        """Writes the reason and presses Approve or Reject."""
+        self.page.fill("#element_reason", reason)
+        self.page.get_by_role("button", name=answer).click()
+
+    def picture(self, name: str) -> None:
+        """Keeps what is on the screen."""
+        self.page.screenshot(path=self.pictures / f"{name}.png")

@@ -1,0 +1,196 @@
+"""Nights on the whole stack, and what goes wrong in them, repaired as people do: in a browser and by scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from recommender_job.runs import folder_of
+from tests.e2e.stack import DAG, Airflow, wait_until
+from tests.stack.conftest import USERS, Live
+from tests.stack.pages import RunPages, logged_in
+from tests.stack.watching import Watcher
+
+PLANNED = "plan/users.parquet"
+
+
+
+@pytest.fixture(scope="module")
+def first_run(live: Live, airflow: Airflow) -> str:
+    """The run that the schedule starts when the DAG is switched on."""
+    airflow.call("PATCH", f"dags/{DAG}", {"is_paused": False})
+    wait_until(lambda: bool(airflow.runs()), 60, "the schedule to start a run")
+    run_id = airflow.runs()[0]
+    assert airflow.finish(run_id) == "success", airflow.states(run_id)
+    return run_id
+
+
+@pytest.fixture
+def watched(live: Live, first_run: str) -> Iterator[Watcher]:
+    """Somebody reads the lists all the while, and none of them may be anything but whole."""
+    watcher = Watcher(live.database["website"], live.users(), length=live.top_n)
+    yield watcher
+    complaints = watcher.complaints()
+    watcher.close()
+    assert complaints == []
+    assert watcher.reads > 100
+
+
+class BrokenShard:
+    """A night in which a file is damaged after its first shard: the second one fails, and the run."""
+
+    def __init__(self, live: Live, airflow: Airflow, conf: dict[str, Any], decide: Callable[[str], None]) -> None:
+        self.airflow = airflow
+        self.run_id = airflow.trigger({**conf, "shards": 2})
+        self.file = live.runs / folder_of(self.run_id) / PLANNED
+        decide(self.run_id)
+        try:
+            self._wait(lambda: airflow.states(self.run_id).get("plan_shards") in ({"queued"}, {"running"}), "the plan")
+            self._slots(0)  # the shards wait
+            self._wait(lambda: len(self._shards()) == 2, "the shards")
+            self._slots(1)
+            self._wait(lambda: bool({"queued", "running"} & set(self._shards().values())), "one shard to begin")
+            self._slots(0)
+            self._wait(lambda: "success" in self._shards().values(), "one shard to end")
+            self.whole = self.file.read_bytes()
+            self.file.write_bytes(self.whole[:-20] + bytes([self.whole[-20] ^ 1]) + self.whole[-19:])
+        finally:
+            self._slots(128)
+        assert airflow.finish(self.run_id) == "failed"
+        self.failed = next(shard for shard, state in self._shards().items() if state == "failed")
+
+    def repair(self) -> None:
+        """Puts the file back."""
+        self.file.write_bytes(self.whole)
+
+    def attempts(self) -> dict[tuple[str, int], int]:
+        """How often each task has run."""
+        return {(task["task_id"], task["map_index"]): task["try_number"] for task in self.airflow.tasks(self.run_id)}
+
+    def _shards(self) -> dict[int, str | None]:
+        tasks = self.airflow.tasks(self.run_id)
+        return {task["map_index"]: task["state"] for task in tasks if task["task_id"] == "score" and task["map_index"] >= 0}
+
+    def _slots(self, number: int) -> None:
+        self.airflow.call("PATCH", "pools/default_pool?update_mask=slots", {"name": "default_pool", "slots": number})
+
+    def _wait(self, ready: Callable[[], bool], what: str) -> None:
+        wait_until(ready, 240, what)
+
+
+def only_the_shard_ran_again(before: dict[tuple[str, int], int], broken: BrokenShard) -> None:
+    after = broken.attempts()
+    again = {task for task, attempts in after.items() if attempts != before.get(task)}
+    assert again - {("publish", -1), ("announce", -1), ("report", -1)} == {("score", broken.failed)}
+
+
+def test_a_scheduled_night_goes_green(live: Live, airflow: Airflow, first_run: str) -> None:
+    assert first_run.startswith("scheduled__")
+    assert all(states == {"success"} for states in airflow.states(first_run).values())
+    assert live.rows("select run_id, users from recommender.recommendation_status") == [
+        {"run_id": first_run, "users": USERS}
+    ]
+
+
+def test_a_blocked_night_is_approved_and_its_broken_shard_repaired_in_the_browser(
+    live: Live, airflow: Airflow, watched: Watcher, browser: Browser, pictures: Path
+) -> None:
+    """One night, two visits: at the gate, and when a shard has failed."""
+    with logged_in(browser, live.url, "ops", live.passwords["ops"]) as page:
+
+        def approve(run_id: str) -> None:
+            wait_until(lambda: airflow.states(run_id).get("approve") == {"awaiting_input"}, 240, "the question")
+            pages = RunPages(page, DAG, run_id, pictures)
+            pages.open_approval()
+            expect(page.get_by_text("gate.max_rmse").first).to_be_visible()
+            pages.picture("approval")
+            pages.decide("Approve", "The bound was set too low by mistake")
+
+        blocked = {"settings": {"gate.max_rmse": 0.1}, "when_blocked": "ask"}
+        broken = BrokenShard(live, airflow, blocked, approve)
+        before = broken.attempts()
+        pages = RunPages(page, DAG, broken.run_id, pictures)
+        pages.open_grid()
+        pages.picture("grid")
+        pages.open_shard(broken.failed)
+        pages.read_log("ArtifactBroken", "publication 1 ", "runbook#artifactbroken")
+        pages.picture("error")
+        broken.repair()
+        dialog = pages.clear_dialog()
+        affected = pages.affected(dialog)
+        assert ("score", broken.failed) in affected
+        assert {task for task, _ in affected} <= {"score", "publish", "announce", "report"}
+        pages.picture("clear")
+        dialog.get_by_role("button", name="Confirm").click()
+        wait_until(lambda: airflow.run_state(broken.run_id) != "failed", 30, "the run to go on")
+        assert airflow.finish(broken.run_id) == "success"
+        pages.open_run()
+        expect(page.get_by_text("Success").first).to_be_visible()
+        pages.picture("green")
+    only_the_shard_ran_again(before, broken)
+    published = live.rows(
+        "select run_id, override_by, override_reason, override_at is not null as dated from recommender.publication"
+        " inner join recommender.active_publication using (publication_id)"
+    )
+    assert published == [
+        {
+            "run_id": broken.run_id,
+            "override_by": "ops",
+            "override_reason": "The bound was set too low by mistake",
+            "dated": True,
+        }
+    ]
+    assert len(watched.publications) == 2
+
+
+def test_a_broken_shard_is_repaired_by_a_script_but_not_by_a_viewer(
+    live: Live, airflow: Airflow, watched: Watcher, browser: Browser, pictures: Path
+) -> None:
+    broken = BrokenShard(live, airflow, {}, lambda run_id: None)
+    before = broken.attempts()
+    clear = {
+        "dry_run": False,
+        "dag_run_id": broken.run_id,
+        "task_ids": [["score", broken.failed]],
+        "include_downstream": True,
+        "only_failed": False,
+    }
+    viewer = live.airflow("looker")
+    refused = viewer.client.post(f"/api/v2/dags/{DAG}/clearTaskInstances", json=clear)
+    assert refused.status_code == 403
+    with logged_in(browser, live.url, "looker", live.passwords["looker"]) as page:
+        pages = RunPages(page, DAG, broken.run_id, pictures)
+        pages.open_shard(broken.failed)
+        pages.read_log("ArtifactBroken")
+        pages.try_to_clear()
+        pages.picture("viewer")
+    assert airflow.run_state(broken.run_id) == "failed"
+    assert broken.attempts() == before
+
+    broken.repair()
+    live.airflow("ops").call("POST", f"dags/{DAG}/clearTaskInstances", clear)
+    wait_until(lambda: airflow.run_state(broken.run_id) != "failed", 30, "the run to go on")
+    assert airflow.finish(broken.run_id) == "success"
+    only_the_shard_ran_again(before, broken)
+
+
+def test_a_killed_worker_and_a_restarted_scheduler_only_cost_time(
+    live: Live, airflow: Airflow, watched: Watcher
+) -> None:
+    run_id = airflow.trigger({})
+    wait_until(lambda: airflow.states(run_id).get("train") == {"running"}, 240, "the training")
+    for process in live.stack.processes("airflow-scheduler"):
+        if "LocalExecutor" in " ".join(process.cmdline()) or "supervisor" in " ".join(process.cmdline()):
+            process.kill()
+    wait_until(lambda: airflow.states(run_id).get("train") != {"running"}, 240, "the loss to be noticed")
+    wait_until(lambda: airflow.states(run_id).get("refit") == {"running"}, 240, "the night to go on")
+    live.stack.kill("airflow-scheduler")
+    live.stack.restart("airflow-scheduler")
+    assert airflow.finish(run_id, 600) == "success", airflow.states(run_id)
+    tries = {task["task_id"]: task["try_number"] for task in airflow.tasks(run_id)}
+    assert tries["train"] == 2
+    assert live.rows("select run_id from recommender.recommendation_status") == [{"run_id": run_id}]
