@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
@@ -73,8 +75,11 @@ class Stack:
 
     def stop(self) -> list[str]:
         """Stops everything, also what a crash left; the data stay. Returns the services that ran, or left something."""
-        with self._alone():
-            return [name for name in reversed(self.services) if self.services[name].stop()]
+        with self._alone(), ThreadPoolExecutor() as together:
+            others = [name for name in self.services if name != SERVER]
+            ended = list(together.map(lambda name: self.services[name].stop(), others))
+            last = self.services[SERVER].stop()  # the others write to it until they have ended
+        return [*itertools.compress(others, ended), *([SERVER] if last else [])]
 
     def restart(self, name: str) -> None:
         """Stops one service, or finds it dead, starts it and waits until it is healthy."""
