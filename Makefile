@@ -3,9 +3,13 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+STACK_HOME ?= var/stack
+export STACK_HOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stop test benchmark check format requirements clean
+.PHONY: help setup demo stop up down logs up-local down-local logs-local passwords tools \
+	test benchmark check format requirements clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
@@ -27,6 +31,31 @@ demo: setup ## Run a whole night in Airflow: on RATINGS_CSV=path, or on a made-u
 stop: setup ## Stop the embedded PostgreSQL that the demo leaves running
 	$(BIN)/recommender-job db stop
 
+up: setup ## Start the stack of docker-compose.yml; secrets are made on first use
+	@$(BIN)/python -m scripts.stack secrets
+	$(COMPOSE) up --detach --build
+
+down: ## Stop it; the data stay
+	$(COMPOSE) down
+
+logs: ## Follow its logs
+	$(COMPOSE) logs --follow --tail=100
+
+up-local: setup ## Start the same stack without Docker, with the embedded PostgreSQL
+	@$(BIN)/python -m scripts.stack up
+
+down-local: setup ## Stop it; the data stay
+	@$(BIN)/python -m scripts.stack down
+
+logs-local: ## Follow its logs
+	tail --lines=20 --follow=name --retry $(STACK_HOME)/services/*.log
+
+passwords: setup ## Say where the passwords of Airflow's pages are
+	@$(BIN)/python -m scripts.stack passwords
+
+tools: ## Install the Debian packages that the checks and the browser tests need
+	scripts/install-tools.sh chromium docker-compose
+
 test: setup ## Run the tests; RATINGS_CSV=path adds those on real ratings
 	$(BIN)/python -m pytest
 
@@ -42,13 +71,17 @@ check: setup ## Check style, types, the direction of imports, and the SQL
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
+	@docker compose version >/dev/null 2>&1 || scripts/install-tools.sh docker-compose
+	scripts/check-compose.sh $(COMPOSE)
 
 format: setup ## Put the code into the shape that `make check` asks for
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-requirements: setup ## Compile requirements.txt from pyproject.toml
+requirements: setup ## Compile both files of pins from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --all-extras --generate-hashes --no-header pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --extra build --generate-hashes --no-header --no-annotate \
+		--constraint requirements.txt pyproject.toml -o requirements-runtime.txt
 
 clean: ## Delete .venv and caches; var/, which holds data, stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -66,6 +66,11 @@ def stop(home: Path) -> bool:
     return True
 
 
+def programs() -> Path:
+    """Folder of the server's own programs, such as pg_ctl."""
+    return Path(_library().utils.POSTGRES_VERSIONS[_library().utils.TARGET_POSTGRES_VERSION])
+
+
 def _runs(data: Path) -> bool:
     info = _library().utils.PostmasterInfo.read_from_pgdata(data) if data.exists() else None
     return info is not None and bool(info.is_running())

@@ -1,0 +1,151 @@
+"""A service as processes of this machine: started apart from the caller, found again by anybody, stopped whole.
+
+Each service is a session of its own, which everything that it starts belongs to, also when its first process is dead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from scripts.stack.compose import Service
+
+#: Programs of the virtual environment, `airflow` among them.
+BIN = Path(sys.executable).parent
+#: Settings of another stack, or of the caller's own Airflow, must not reach a service.
+_NOT_INHERITED = ("AIRFLOW", "RECOMMENDER_")
+#: From asking a service to end until it is killed; Airflow's scheduler waits for its tasks to end.
+GRACE_SECONDS = 20.0
+
+
+class Processes:
+    """The processes of one service.
+
+    Args:
+        service: What to run.
+        home: The stack's folder; pid and log lie in its folder `services`.
+    """
+
+    def __init__(self, service: Service, home: Path) -> None:
+        self.service = service
+        self.log = home / "services" / f"{service.name}.log"
+        self._pid = home / "services" / f"{service.name}.pid"
+
+    def start(self) -> None:
+        """Starts the command in the background, unless it runs; the last start's log is kept beside the new one."""
+        if self.leader() is not None:
+            return
+        self.stop()  # what a killed leader has left behind
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists():
+            self.log.replace(self.log.with_suffix(".before.log"))
+        with self.log.open("wb") as log:
+            process = subprocess.Popen(
+                self.service.command,
+                env=environment(self.service),
+                cwd=self.service.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._pid.write_text(json.dumps({"pid": process.pid, "created": psutil.Process(process.pid).create_time()}))
+
+    def leader(self) -> psutil.Process | None:
+        """The process that was started, None where it has ended."""
+        try:
+            remembered = json.loads(self._pid.read_text())
+            process = psutil.Process(remembered["pid"])
+            alive = process.create_time() == remembered["created"] and process.status() != psutil.STATUS_ZOMBIE
+        except (FileNotFoundError, psutil.NoSuchProcess):
+            return None
+        return process if alive else None
+
+    def all(self) -> list[psutil.Process]:
+        """Every living process of the service, the leader first where it lives."""
+        if not self._pid.exists():
+            return []
+        remembered = json.loads(self._pid.read_text())
+        if self.leader() is None and _reused(remembered["pid"]):
+            return []
+        found = [process for process in psutil.process_iter() if _session(process.pid) == remembered["pid"]]
+        found = [process for process in found if _lives(process)]
+        return sorted(found, key=lambda process: process.pid != remembered["pid"])
+
+    def stop(self) -> bool:
+        """Asks the service to end, and ends what does not; returns whether there was something to end."""
+        members = self.all()
+        leader = self.leader()
+        if leader is not None:
+            _signal([leader], signal.SIGTERM)  # the leader tells its children itself
+            _gone(members, GRACE_SECONDS)
+        _signal(self.all(), signal.SIGTERM)
+        _gone(self.all(), 2)
+        self.kill()
+        self._pid.unlink(missing_ok=True)
+        return bool(members)
+
+    def kill(self) -> None:
+        """SIGKILL to all of it at once, as when a container is killed."""
+        while members := self.all():
+            _signal(members, signal.SIGKILL)
+            _gone(members, 5)
+
+    def healthy(self) -> bool:
+        """Whether the service runs and its health check passes."""
+        if self.leader() is None:
+            return False
+        try:
+            checked = subprocess.run(
+                self.service.health, env=environment(self.service), capture_output=True, timeout=60, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return False
+        return checked.returncode == 0
+
+
+def environment(service: Service) -> dict[str, str]:
+    """The service's environment, over what of the caller's does not concern it."""
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
+    return {**outside, "PATH": f"{BIN}:{os.environ['PATH']}", **service.environment}
+
+
+def _reused(pid: int) -> bool:
+    """Whether a session's number belongs to another process by now; it cannot while members of the session live."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            continue  # that is what the signal was for
+
+
+def _gone(processes: list[psutil.Process], seconds: float) -> None:
+    """Waits until none of them lives, or the time is over."""
+    deadline = time.monotonic() + seconds
+    while any(map(_lives, processes)) and time.monotonic() < deadline:
+        psutil.wait_procs([process for process in processes if _lives(process)], timeout=0.1)

@@ -1,0 +1,175 @@
+"""The whole stack on this machine: started in order, waited for, stopped, and single services of it killed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+
+import psutil
+
+from recommender_job.errors import ConfigurationError, RecommenderError, TransientError
+from scripts.stack import secrets
+from scripts.stack.compose import LOCALHOST, ROOT, services
+from scripts.stack.processes import Processes, environment
+from scripts.stack.server import Server
+
+SERVER, INIT = "postgres", "init"
+HEALTHY_SECONDS = 240.0
+
+
+class Stack:
+    """The services of `docker-compose.yml` on this machine.
+
+    Args:
+        home: Folder of data, logs and pids.
+        env_file: The file with the secrets; written where it is missing.
+        settings: Variables of the compose file, over those of `env_file`, such as `AIRFLOW_PORT`.
+
+    Raises:
+        ConfigurationError: `env_file` lacks a secret.
+    """
+
+    def __init__(self, home: Path, env_file: Path = ROOT / ".env", settings: Mapping[str, str] | None = None) -> None:
+        self.home = home.resolve()
+        self.home.mkdir(parents=True, exist_ok=True)
+        secrets.ensure(env_file)
+        values = {**secrets.read(env_file), **(settings or {})}
+        values.setdefault("AIRFLOW_URL", f"http://localhost:{values.get('AIRFLOW_PORT') or 8080}")
+        self.url = values["AIRFLOW_URL"]
+        described = services(values, self.home)
+        self.services: dict[str, Processes | Server] = {
+            name: Server(service, self.home) if name == SERVER else Processes(service, self.home)
+            for name, service in described.items()
+        }
+
+    def start(self) -> None:
+        """Starts what does not run, in the order of what needs what, and waits until all of it is healthy.
+
+        Raises:
+            ConfigurationError: A port is taken.
+            RecommenderError: A service ended or did not become healthy; names its log.
+        """
+        with self._alone():
+            for name in self.services:
+                self._refuse_taken_ports(name)
+            for name, service in self.services.items():
+                for folder in service.service.folders:
+                    folder.mkdir(parents=True, exist_ok=True)
+                for other, condition in service.service.needs.items():
+                    if condition == "service_healthy":
+                        self.wait_healthy(other)
+                if name == INIT:
+                    self.run(INIT)
+                else:
+                    service.start()
+            for name in self.running():
+                self.wait_healthy(name)
+
+    def stop(self) -> list[str]:
+        """Stops everything, also what a crash left; the data stay. Returns the services that ran, or left something."""
+        with self._alone(), ThreadPoolExecutor() as together:
+            others = [name for name in self.services if name != SERVER]
+            ended = list(together.map(lambda name: self.services[name].stop(), others))
+            last = self.services[SERVER].stop()  # the others write to it until they have ended
+        return [*itertools.compress(others, ended), *([SERVER] if last else [])]
+
+    def restart(self, name: str) -> None:
+        """Stops one service, or finds it dead, starts it and waits until it is healthy."""
+        self.services[name].stop()
+        self.services[name].start()
+        self.wait_healthy(name)
+
+    def kill(self, name: str) -> None:
+        """Kills every process of one service at once, as when its container is killed."""
+        self.services[name].kill()
+
+    def processes(self, name: str) -> list[psutil.Process]:
+        """Every living process of a service, tasks among those of the scheduler."""
+        return self.services[name].all()
+
+    def environment(self, name: str) -> dict[str, str]:
+        """The environment that a service runs in, secrets included."""
+        return environment(self.services[name].service)
+
+    def log(self, name: str) -> Path:
+        """The file that a service's output goes to."""
+        return self.services[name].log
+
+    def running(self) -> list[str]:
+        """The services that run for good: all but `init`."""
+        return [name for name in self.services if name != INIT]
+
+    def healthy(self, name: str) -> bool:
+        """Whether a service runs and its own health check passes."""
+        return self.services[name].healthy()
+
+    def wait_healthy(self, name: str, seconds: float = HEALTHY_SECONDS) -> None:
+        """Waits for a service.
+
+        Raises:
+            TransientError: It ended, or the time is over; names the log.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.healthy(name):
+            ended = self.services[name].leader() is None
+            if ended or time.monotonic() > deadline:
+                raise TransientError(
+                    f"The service {name} " + ("has ended." if ended else f"is not healthy after {seconds:.0f} s."),
+                    action=f"Read the end of {self.log(name)}, mend what it says, and start again.",
+                )
+            time.sleep(0.2)
+
+    def run(self, name: str, *command: str) -> None:
+        """Runs a command, by default a service's own, in a service's environment, and waits for it to end.
+
+        Raises:
+            RecommenderError: Its exit code is not 0; where it was the service's own command, names the log.
+        """
+        service = self.services[name].service
+        log = self.home / "services" / f"{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            done = subprocess.run(
+                command or service.command,
+                env=environment(service),
+                cwd=None if command else service.folder,
+                stdout=None if command else output,
+                stderr=None if command else output,
+                check=False,
+            )
+        if done.returncode:
+            where = "what it printed" if command else f"the end of {log}"
+            raise RecommenderError(
+                f"{' '.join(command) or f'The service {name}'} ended with exit code {done.returncode}.",
+                action=f"Read {where}, mend what it says, and start again.",
+            )
+
+    def _refuse_taken_ports(self, name: str) -> None:
+        service = self.services[name]
+        if service.leader() is not None:
+            return
+        for port, setting in service.service.ports.items():
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((LOCALHOST, port))
+                except OSError as error:
+                    raise ConfigurationError(
+                        f"Port {port} of {LOCALHOST}, which {name} needs, is taken ({error.strerror}).",
+                        action=f"Stop what listens there, or set {setting} to another port.",
+                    ) from None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with (self.home / "lock").open("w") as lock:
+            os.set_inheritable(lock.fileno(), False)
+            flock(lock, LOCK_EX)  # a second start waits for the first, and then finds everything there
+            yield
