@@ -27,8 +27,8 @@ demo: setup ## Run a whole night in Airflow: on RATINGS_CSV=path, or on a made-u
 stop: setup ## Stop the embedded PostgreSQL that the demo leaves running
 	$(BIN)/recommender-job db stop
 
-test: setup ## Run the tests; RATINGS_CSV=path adds those on real ratings
-	$(BIN)/python -m pytest
+test: setup ## Run the tests, two at a time; RATINGS_CSV=path adds those on real ratings
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 benchmark: setup ## Measure accuracy, training, extraction and reading beside references; RATINGS_CSV=path or made up
 	$(BIN)/python -m benchmarks.training_time
