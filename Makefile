@@ -56,8 +56,8 @@ passwords: setup ## Say where the passwords of Airflow's pages are
 tools: ## Install the Debian packages that the checks and the browser tests need
 	scripts/install-tools.sh chromium docker-compose
 
-test: setup ## Run the tests; RATINGS_CSV=path adds those on real ratings
-	$(BIN)/python -m pytest
+test: setup ## Run the tests, two at a time; RATINGS_CSV=path adds those on real ratings
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 benchmark: setup ## Measure accuracy, training, extraction and reading beside references; RATINGS_CSV=path or made up
 	$(BIN)/python -m benchmarks.training_time

@@ -72,6 +72,7 @@ BOOKS = [
     "recommender.recommendation", "recommender.recommendation_999", "recommender.default_recommendation",
     "recommender.publication", "recommender.active_publication", "recommender.extraction", "recommender.quarantine",
     "recommender.imported_file", "recommender.profile", "recommender.erasure", "recommender.schema_version",
+    "recommender.night",
 ]  # fmt: skip
 VIEWS = [
     "recommender.recommendations", "recommender.default_recommendations", "recommender.recommendation_status"
