@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class Live:
     runs: Path
     database: dict[str, str]
     top_n: int = TOP_N
+    clients: list[Airflow] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -57,17 +59,24 @@ class Live:
     def airflow(self, user: str) -> Airflow:
         """Airflow's REST API, spoken to by one of its users."""
         client = Airflow(self.url)
+        self.clients.append(client)
         client.log_in(user, self.passwords[user])
         return client
 
-    def rows(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of a query, asked by the job's account."""
-        with (
-            psycopg2.connect(self.database["job"], cursor_factory=psycopg2.extras.RealDictCursor) as connection,
-            connection.cursor() as cursor,
-        ):
+    def rows(self, sql: str, account: str = "job") -> list[dict[str, Any]]:
+        """Rows of a statement of one of the accounts."""
+        connect = psycopg2.connect(self.database[account], cursor_factory=psycopg2.extras.RealDictCursor)
+        with contextlib.closing(connect) as connection, connection, connection.cursor() as cursor:
             cursor.execute(sql)
             return [dict(row) for row in cursor.fetchall()]
+
+    def make_due(self, dag: str) -> None:
+        """Makes it two o'clock at night for one DAG: its schedule starts the next run now."""
+        self.rows(
+            "update dag set next_dagrun_create_after = now() - interval '1 minute'"
+            f" where dag_id = '{dag}' returning dag_id",
+            account="airflow",
+        )
 
     def users(self) -> list[int]:
         """Users who have a list."""
@@ -102,13 +111,20 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         sample_ratings(USERS, EXPERIENCES, seed=1).to_csv(ratings, index=False)
         stack.run("init", "recommender-job", "import-ratings", str(ratings))
         secret = secrets.read(env_file)
-        server = f"127.0.0.1:{ports['POSTGRES_PORT']}/recommender"
-        yield Live(
+        server = f"127.0.0.1:{ports['POSTGRES_PORT']}"
+        found = Live(
             stack,
             {user: secret[f"AIRFLOW_{user.upper()}_PASSWORD"] for user in ("admin", "ops", "looker")},
             Path(stack.environment("airflow-scheduler")["RECOMMENDER_RUNS_URL"]),
-            {user: f"postgresql://{user}:{secret[f'{user.upper()}_PASSWORD']}@{server}" for user in ("job", "website")},
+            {
+                "job": f"postgresql://job:{secret['JOB_PASSWORD']}@{server}/recommender",
+                "website": f"postgresql://website:{secret['WEBSITE_PASSWORD']}@{server}/recommender",
+                "airflow": f"postgresql://airflow:{secret['AIRFLOW_DATABASE_PASSWORD']}@{server}/airflow",
+            },
         )
+        yield found
+        for client in found.clients:
+            client.client.close()
     finally:
         stack.stop()
 

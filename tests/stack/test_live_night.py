@@ -21,9 +21,14 @@ PLANNED = "plan/users.parquet"
 
 @pytest.fixture(scope="module")
 def first_run(live: Live, airflow: Airflow) -> str:
-    """The run that the schedule starts when the DAG is switched on."""
+    """The run that the schedule starts at two o'clock."""
     airflow.call("PATCH", f"dags/{DAG}", {"is_paused": False})
-    wait_until(lambda: bool(airflow.runs()), 60, "the schedule to start a run")
+
+    def started() -> bool:
+        live.make_due(DAG)
+        return bool(airflow.runs())
+
+    wait_until(started, 60, "the schedule to start a run")
     run_id = airflow.runs()[0]
     assert airflow.finish(run_id) == "success", airflow.states(run_id)
     return run_id
