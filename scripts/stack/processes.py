@@ -1,6 +1,7 @@
 """A service as processes of this machine: started apart from the caller, found again by anybody, stopped whole.
 
 Each service is a session of its own, which everything that it starts belongs to, also when its first process is dead.
+That one is the keeper, which starts the command again when it ends unasked.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from scripts.stack.compose import Service
 
 #: Programs of the virtual environment, `airflow` among them.
 BIN = Path(sys.executable).parent
+KEEPER = Path(__file__).with_name("keeper.py")
 #: Settings of another stack, or of the caller's own Airflow, must not reach a service.
 _NOT_INHERITED = ("AIRFLOW", "RECOMMENDER_")
 #: From asking a service to end until it is killed; Airflow's scheduler waits for its tasks to end.
@@ -39,16 +41,18 @@ class Processes:
         self._pid = home / "services" / f"{service.name}.pid"
 
     def start(self) -> None:
-        """Starts the command in the background, unless it runs; the last start's log is kept beside the new one."""
+        """Starts the command in the background, unless it runs; the last start's log is kept beside the new one.
+
+        What a killed service has left must have been stopped: it would hold the ports.
+        """
         if self.leader() is not None:
             return
-        self.stop()  # what a killed leader has left behind
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".before.log"))
         with self.log.open("wb") as log:
             process = subprocess.Popen(
-                self.service.command,
+                [sys.executable, KEEPER, *self.service.command],
                 env=environment(self.service),
                 cwd=self.service.folder,
                 stdin=subprocess.DEVNULL,
@@ -59,7 +63,7 @@ class Processes:
         self._pid.write_text(json.dumps({"pid": process.pid, "created": psutil.Process(process.pid).create_time()}))
 
     def leader(self) -> psutil.Process | None:
-        """The process that was started, None where it has ended."""
+        """The keeper, None where it has ended."""
         try:
             remembered = json.loads(self._pid.read_text())
             process = psutil.Process(remembered["pid"])
@@ -69,22 +73,28 @@ class Processes:
         return process if alive else None
 
     def all(self) -> list[psutil.Process]:
-        """Every living process of the service, the leader first where it lives."""
+        """Every living process of the service, with its keeper."""
         if not self._pid.exists():
             return []
         remembered = json.loads(self._pid.read_text())
         if self.leader() is None and _reused(remembered["pid"]):
             return []
         found = [process for process in psutil.process_iter() if _session(process.pid) == remembered["pid"]]
-        found = [process for process in found if _lives(process)]
-        return sorted(found, key=lambda process: process.pid != remembered["pid"])
+        return [process for process in found if _lives(process)]
+
+    def working(self) -> list[psutil.Process]:
+        """Every living process of the service but its keeper; the command itself first."""
+        leader = self.leader()
+        keeper = None if leader is None else leader.pid
+        others = [process for process in self.all() if process.pid != keeper]
+        return sorted(others, key=lambda process: _parent(process) != keeper)
 
     def stop(self) -> bool:
         """Asks the service to end, and ends what does not; returns whether there was something to end."""
         members = self.all()
         leader = self.leader()
         if leader is not None:
-            _signal([leader], signal.SIGTERM)  # the leader tells its children itself
+            _signal([leader], signal.SIGTERM)  # it tells the command, and that its children
             _gone(members, GRACE_SECONDS)
         _signal(self.all(), signal.SIGTERM)
         _gone(self.all(), 2)
@@ -93,14 +103,14 @@ class Processes:
         return bool(members)
 
     def kill(self) -> None:
-        """SIGKILL to all of it at once, as when a container is killed."""
+        """SIGKILL to all of it at once, the keeper included: it stays dead."""
         while members := self.all():
             _signal(members, signal.SIGKILL)
             _gone(members, 5)
 
     def healthy(self) -> bool:
         """Whether the service runs and its health check passes."""
-        if self.leader() is None:
+        if self.leader() is None or not self.working():
             return False
         try:
             checked = subprocess.run(
@@ -134,6 +144,13 @@ def _lives(process: psutil.Process) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _parent(process: psutil.Process) -> int | None:
+    try:
+        return process.ppid()
+    except psutil.NoSuchProcess:
+        return None
 
 
 def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:

@@ -66,6 +66,10 @@ class Server:
         leader = self.leader()
         return [] if leader is None else [leader, *leader.children(recursive=True)]
 
+    def working(self) -> list[psutil.Process]:
+        """The same: nobody keeps it."""
+        return self.all()
+
     def stop(self) -> bool:
         """Disconnects everybody and ends the server; returns whether there was one."""
         if self.leader() is None:

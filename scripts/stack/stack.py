@@ -58,8 +58,10 @@ class Stack:
             RecommenderError: A service ended or did not become healthy; names its log.
         """
         with self._alone():
-            for name in self.services:
-                self._refuse_taken_ports(name)
+            for name, service in self.services.items():
+                if service.leader() is None:
+                    service.stop()  # what it has left where it was killed, which would hold its ports
+                    self._refuse_taken_ports(name)
             for name, service in self.services.items():
                 for folder in service.service.folders:
                     folder.mkdir(parents=True, exist_ok=True)
@@ -88,12 +90,15 @@ class Stack:
         self.wait_healthy(name)
 
     def kill(self, name: str) -> None:
-        """Kills every process of one service at once, as when its container is killed."""
+        """Kills every process of one service at once, so that it stays dead until `restart`.
+
+        A process of `processes` that is killed is a crash instead: the service starts again by itself (not `postgres`).
+        """
         self.services[name].kill()
 
     def processes(self, name: str) -> list[psutil.Process]:
-        """Every living process of a service, tasks among those of the scheduler."""
-        return self.services[name].all()
+        """Every living process of a service, the command itself first; the scheduler's tasks are among its own."""
+        return self.services[name].working()
 
     def environment(self, name: str) -> dict[str, str]:
         """The environment that a service runs in, secrets included."""
@@ -153,10 +158,7 @@ class Stack:
             )
 
     def _refuse_taken_ports(self, name: str) -> None:
-        service = self.services[name]
-        if service.leader() is not None:
-            return
-        for port, setting in service.service.ports.items():
+        for port, setting in self.services[name].service.ports.items():
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
