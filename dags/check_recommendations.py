@@ -2,7 +2,7 @@
 
 Reads what the website reads, as the website does, and fails when the lists are stale or not what the table contract
 promises. The error says what is wrong, since when, and what to do next; `docs/runbook.md` explains it. Nothing is
-changed. Connect Airflow's alerts to this DAG to be called.
+changed. Whom the setting `notify` names is told.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, task
+from recommender_notices import NOTICES
 from recommender_retries import RETRIES
 
 
@@ -19,7 +20,7 @@ from recommender_retries import RETRIES
     catchup=False,
     max_active_runs=1,
     # An hourly check that hangs tells nobody anything.
-    default_args={**RETRIES, "execution_timeout": timedelta(minutes=10)},
+    default_args={**RETRIES, **NOTICES, "execution_timeout": timedelta(minutes=10)},
     doc_md=__doc__,
     tags=["recommendations"],
 )

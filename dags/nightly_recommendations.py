@@ -8,8 +8,11 @@ ratings, predicts every user-experience pair in shards, and publishes each user'
 website keeps last night's lists until `publish` has switched. *Clear* is always safe: a task replaces its own output
 and nothing else. Clear a failed task and Airflow goes on from there.
 
+**When the gate blocks** a scheduled night, `approve` waits for somebody to look at the figures and to approve or reject
+(*Required Actions*); runs by hand stop instead. No answer in time means: the website keeps what it shows.
+
 **Starting a run by hand** offers a form: length of the lists, number of shards, cutoff, dry run (everything is built
-and checked, nothing is switched), and any other setting as `{"gate.max_rmse": 0.9}`.
+and checked, nothing is switched), what happens when the gate blocks, and any other setting as `{"gate.max_rmse": 0.9}`.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from typing import Any
 
 from airflow.sdk import Asset, CronTriggerTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
+from recommender_approval import GateApproval
+from recommender_notices import NOTICES, Notice
 from recommender_retries import RETRIES
 
 RECOMMENDATIONS = Asset(
@@ -40,6 +45,12 @@ PARAMS = {
         description="Ratings before this moment are seen. Empty: the moment the run was due.",
     ),
     "dry_run": Param(False, type="boolean", title="Dry run", description="Build and check, but do not switch."),
+    "when_blocked": Param(
+        None,
+        enum=[None, "auto", "ask", "stop"],
+        title="When the gate blocks",
+        description="ask: wait for somebody to approve; stop: fail; auto: ask in scheduled runs only. Empty: config.",
+    ),
     "settings": Param({}, type="object", title="Other settings", description='Such as {"gate.max_rmse": 0.9}.'),
 }
 
@@ -47,12 +58,17 @@ PARAMS = {
 def night() -> tuple[Any, Any]:
     """The configuration and the run of the task that asks: the form's settings over those of the environment."""
     from recommender_job.config import load_config
+    from recommender_job.evaluating.approval import deciding
     from recommender_job.runs import Run, moment
 
     context = get_current_context()
     form = context["params"]
     asked = {key: form[key] for key in ("top_n", "shards", "dry_run") if form[key] is not None}
+    if form["when_blocked"] is not None:
+        asked["gate.when_blocked"] = form["when_blocked"]
     config = load_config({**asked, **form["settings"]})
+    if config.gate.when_blocked == "auto":
+        config = deciding(config, "ask" if context["dag_run"].run_type == "scheduled" else "stop")
     cutoff = moment(form["cutoff"], config.timezone) if form["cutoff"] else context["dag_run"].run_after
     return config, Run(context["run_id"], cutoff)
 
@@ -61,7 +77,7 @@ def night() -> tuple[Any, Any]:
     schedule=CronTriggerTimetable("0 2 * * *", timezone="America/Bogota", interval=timedelta(days=1)),
     catchup=False,
     max_active_runs=1,
-    default_args=RETRIES,
+    default_args={**RETRIES, **NOTICES},
     params=PARAMS,
     doc_md=__doc__,
     tags=["recommendations"],
@@ -73,75 +89,85 @@ def nightly_recommendations() -> None:
     def extract() -> dict[str, Any]:
         """Reads the ratings that are new, and the users and experiences, into the run's snapshot."""
         from recommender_job import nightly
+        from recommender_job.isolation import in_child
 
-        return nightly.extract(*night())
+        return in_child(nightly.extract, *night())
 
     @task
     def clean() -> dict[str, Any]:
         """Sets unusable rows apart and keeps one rating for each pair."""
         from recommender_job import nightly
+        from recommender_job.isolation import in_child
 
-        return nightly.clean(*night())
+        return in_child(nightly.clean, *night())
 
     @task
     def train() -> dict[str, Any]:
         """Holds some pairs out, chooses and trains the challenger on the others, and trains the champion again."""
         from recommender_job import nightly
+        from recommender_job.isolation import in_child
 
-        return nightly.train(*night())
+        return in_child(nightly.train, *night())
 
     @task
     def evaluate() -> dict[str, Any]:
         """Predicts the held-out pairs with challenger, champion and naive baselines, and makes their lists."""
         from recommender_job import nightly
+        from recommender_job.isolation import in_child
 
-        return nightly.evaluate(*night())
+        return in_child(nightly.evaluate, *night())
 
     @task
     def gate() -> dict[str, Any]:
-        """Lets the challenger pass, or fails with `GateBlocked` and the table of figures."""
+        """Lets the challenger pass, or fails with `GateBlocked`; where somebody is asked, `approve` decides."""
         from recommender_job import nightly
+        from recommender_job.isolation import in_child
 
-        return nightly.gate(*night())
+        return in_child(nightly.gate, *night())
 
     @task
     def refit() -> dict[str, Any]:
         """Trains the final model, by the challenger's recipe, on all ratings."""
         from recommender_job import nightly
+        from recommender_job.isolation import in_child
 
-        return nightly.refit(*night())
+        return in_child(nightly.refit, *night())
 
     @task
     def plan_shards() -> list[int]:
         """Decides which users are scored in which shard, against which experiences."""
         from recommender_job import nightly
+        from recommender_job.isolation import in_child
 
-        return nightly.plan_shards(*night())["shards"]
+        return in_child(nightly.plan_shards, *night())["shards"]
 
     @task(map_index_template="shard {{ shard }}")
     def score(shard: int) -> dict[str, Any]:
         """Predicts every user-experience pair of one shard and keeps each user's best."""
         from recommender_job import nightly
+        from recommender_job.isolation import in_child
 
         get_current_context()["shard"] = shard
-        return nightly.score(*night(), shard)
+        return in_child(nightly.score, *night(), shard)
 
     @task
     def publish() -> dict[str, Any]:
         """Loads the lists into a new publication, checks them and switches the website to it."""
         from recommender_job import nightly
+        from recommender_job.isolation import in_child
 
-        return nightly.publish(*night())
+        return in_child(nightly.publish, *night())
 
-    @task(outlets=[RECOMMENDATIONS])
+    @task(outlets=[RECOMMENDATIONS], on_success_callback=[Notice("success")])
     def announce(summary: dict[str, Any]) -> None:
         """Tells DAGs that wait for the published table; skipped on a dry run."""
         if not summary["published"]:
             raise AirflowSkipException("Dry run: nothing was switched.")
         get_current_context()["outlet_events"][RECOMMENDATIONS].extra = summary
 
+    approve = GateApproval(task_id="approve", night=night)
     shards, published = plan_shards(), publish()
-    extract() >> clean() >> train() >> evaluate() >> gate() >> refit() >> shards
+    extract() >> clean() >> train() >> evaluate() >> gate() >> approve >> refit() >> shards
     score.expand(shard=shards) >> published >> announce(published)
 
 

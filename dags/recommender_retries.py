@@ -6,7 +6,9 @@ from datetime import timedelta
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
-#: A retry is for what may pass: the database is away, the disk is full. Bad data and a blocked gate fail at once.
+#: A retry is for what may pass: the database is away, the disk is full, the process was killed. Bad data and a blocked
+#: gate fail at once; and so does what nobody expected: a defect of the job does the same again, hours later. What takes
+#: the worker itself away, or Airflow's own services, is retried by Airflow: no error is left then to judge.
 RETRIES = {
     "retries": 3,
     "retry_delay": timedelta(seconds=30),
@@ -15,11 +17,12 @@ RETRIES = {
     "retry_policy": ExceptionRetryPolicy(
         rules=[
             RetryRule(
-                exception="recommender_job.errors.PermanentError",
-                action=RetryAction.FAIL,
-                reason="A retry cannot help; see the error's next step.",
+                exception="recommender_job.errors.TransientError",
+                action=RetryAction.DEFAULT,
+                reason="It may pass: see the error's next step if it does not.",
             )
-        ]
+        ],
+        default=RetryAction.FAIL,
     ),
     "execution_timeout": timedelta(hours=4),
 }

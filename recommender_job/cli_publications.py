@@ -19,7 +19,8 @@ def list_publications(json: Json = False) -> None:
     from recommender_job.storage.database import Database
 
     rows = publications(Database.of(config_of()))
-    columns = ["publication_id", "is_active", "run_id", "data_through", "published_at", "users", "rows", "rmse"]
+    shown = ("publication_id", "is_active", "run_id", "data_through", "published_at", "users", "rows", "rmse")
+    columns = [*shown, "override_by"]
     table = [[row[column] for column in columns] for row in rows]
     show_result(json, {"publications": rows}, lambda: console.print_table("Publications", columns, table))
 

@@ -126,6 +126,10 @@ class NotPublished(PermanentError):
     """There is no such publication, or none at all."""
 
 
+class TookTooLong(PermanentError):
+    """A task ran into its time limit."""
+
+
 class DatabaseAway(TransientError):
     """The database cannot be reached or dropped the connection."""
 
@@ -136,3 +140,7 @@ class StorageFailed(TransientError):
 
 class PublicationBusy(TransientError):
     """Another run is publishing right now."""
+
+
+class ProcessDied(TransientError):
+    """The process that did the work crashed in native code or was killed."""

@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import structlog
 
 from recommender_job.config import Config
 from recommender_job.errors import GateBlocked, RecommenderError
+from recommender_job.evaluating import approval
 from recommender_job.runs import Run, folder_of, stage_of
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
@@ -27,7 +29,6 @@ CHALLENGER = "train/challenger"
 CHAMPION = "train/champion"
 FINAL = "refit/model"
 SAVED_MODEL = "refit/saved_model"
-VERDICT = "gate/verdict.json"
 
 _log = structlog.get_logger(__name__)
 
@@ -101,13 +102,21 @@ def evaluate(config: Config, run: Run, folder: RunFolder) -> Summary:
 
 @_stage("gate")
 def gate(config: Config, run: Run, folder: RunFolder) -> Summary:
-    """Lets the challenger pass, or stops the night with `GateBlocked`."""
+    """Lets the challenger pass, or stops the night with `GateBlocked`; with `ask` it ends, and `override` decides."""
     from recommender_job.evaluating.gate import raise_if_blocked, verdict
 
+    approval.take_back(folder)
     figures = verdict(folder.summary("evaluate"), config.gate)
-    folder.write_json(VERDICT, figures)  # also when it blocks: the report shows it
-    raise_if_blocked(figures)
+    folder.write_json(approval.VERDICT, figures)  # also when it blocks: the report shows it
+    if config.gate.when_blocked != "ask":
+        raise_if_blocked(figures)
     return figures
+
+
+@_stage(approval.STAGE)
+def override(config: Config, run: Run, folder: RunFolder, *, by: str, at: datetime, reason: str) -> Summary:
+    """Lets a model that the gate has blocked be published, and keeps who did that, when and why."""
+    return approval.record(folder, by=by, at=at, reason=reason)
 
 
 @_stage("refit")
@@ -115,7 +124,7 @@ def refit(config: Config, run: Run, folder: RunFolder, **hooks: Any) -> Summary:
     """Trains the final model, by the challenger's recipe, on all ratings."""
     from recommender_job.ranking.stages import refit as work
 
-    folder.summary("gate")
+    approval.require_passed(folder)
     return work(config, folder, CHALLENGER, FINAL, SAVED_MODEL, **hooks)
 
 
@@ -146,13 +155,14 @@ def publish(config: Config, run: Run, folder: RunFolder) -> Summary:
     from recommender_job.ranking.stages import load_recipe
 
     folder.summary("refit")
+    approval.require_passed(folder)  # a later attempt at the gate may have blocked what was refitted before
     return work(config, run, folder, Database.of(config), load_recipe(folder, FINAL))
 
 
 def run_night(
     config: Config, run: Run, *, report: Callable[[str, Summary | None], None] = lambda stage, summary: None
 ) -> Summary:
-    """Runs all stages in this process, in the DAG's order.
+    """Runs all stages in this process, in the DAG's order. Nobody is asked: a blocked gate stops it.
 
     Args:
         config: Settings.
@@ -165,6 +175,8 @@ def run_night(
     Raises:
         GateBlocked: Its `figures` are what `result` returns.
     """
+
+    config = approval.deciding(config, "stop")
 
     def do(stage: Stage, name: str, *shard: int) -> Summary:
         report(name, None)
@@ -190,22 +202,26 @@ def result(config: Config, run_id: str) -> Summary:
     """What a run has come to, from its folder; wherever its stages ran.
 
     Returns:
-        `run_id`, `cutoff`, `published`, `publication_id`, `gate` (`passed`, `reasons`), `rmse`, `baselines`, `metrics`
-        (of the evaluate stage) and `stages`: the summaries, in order, up to the first stage that has not finished.
+        `run_id`, `cutoff`, `published`, `publication_id`, `gate` (`passed`, `reasons`), `override` (`by`, `at`,
+        `reason` of who let a blocked model through, or None), `rmse`, `baselines`, `metrics` (of the evaluate stage)
+        and `stages`: the summaries, in order, up to the first stage that has not finished.
 
     Raises:
         StageMissing: The run has not got as far as the gate.
     """
     folder = RunFolder(config.runs, folder_of(run_id))
-    metrics, verdict = folder.summary("evaluate"), folder.read_json(VERDICT)
+    metrics, verdict = folder.summary("evaluate"), folder.read_json(approval.VERDICT)
     shards = (folder.summary_if_finished("plan_shards") or {}).get("shards", [])
     names = ["extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards", *map(stage_of, shards), "publish"]
+    allowed = approval.read(folder)
     stages: dict[str, Summary] = {}
     for name in names:
         summary = folder.summary_if_finished(name)
         if summary is None:
             break  # what later stages left is of an earlier attempt
         stages[name] = summary
+        if name == "gate" and not summary["passed"] and allowed is None:
+            break
     published = stages.get("publish", {})
     return {
         "run_id": run_id,
@@ -213,6 +229,7 @@ def result(config: Config, run_id: str) -> Summary:
         "published": published.get("published", False),
         "publication_id": published.get("publication_id"),
         "gate": {"passed": verdict["passed"], "reasons": verdict["reasons"]},
+        "override": allowed,
         "rmse": metrics["rmse"],
         "baselines": metrics["baselines"],
         "metrics": metrics,

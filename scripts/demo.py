@@ -25,6 +25,7 @@ EXPECTED_TASKS = {
     "train",
     "evaluate",
     "gate",
+    "approve",
     "refit",
     "plan_shards",
     "score",

@@ -12,7 +12,8 @@ from recommender_job.storage.database import Database, Transaction
 
 _LIST = """
     select p.publication_id, p.run_id, p.model_version, p.data_through, p.created_at, p.published_at,
-        p.users, p.rows, p.top_n, p.rmse, p.distinct_lists, p.overlap, a.publication_id is not null as is_active
+        p.users, p.rows, p.top_n, p.rmse, p.distinct_lists, p.overlap,
+        p.override_by, p.override_at, p.override_reason, a.publication_id is not null as is_active
     from recommender.publication as p
     left join recommender.active_publication as a using (publication_id)
     order by p.publication_id desc

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from recommender_job.config import Config
 from recommender_job.errors import OutputRefused, PublicationBusy, RunTooOld
+from recommender_job.evaluating import approval
 from recommender_job.publishing.checks import Contract, check_lists, check_plan
 from recommender_job.publishing.loading import load_default, load_lists
 from recommender_job.publishing.popular import popular
@@ -44,7 +45,8 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
 
     Returns:
         `publication_id`, `published`, `users`, `rows`, `default_rows`; `distinct_lists` and `overlap` as
-        `whole.whole_figures` tells them; and `pruned`, the dropped publications.
+        `whole.whole_figures` tells them; `override`, who let a blocked model through, or None; and `pruned`, the
+        dropped publications.
 
     Raises:
         OutputRefused: The lists break the contract.
@@ -75,13 +77,14 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
         return lists_by_default(order, pd.concat(pairs), len(users), config.top_n)
 
     model = {"model_version": model_version, "recipe": recipe.model_dump_json()}
+    allowed = approval.read(folder)
     counts = {"users": sum(s["users"] for s in scored), "rows": sum(s["rows"] for s in scored)}
     with database.transaction() as transaction:
         lock(transaction)
         refuse_to_go_back(config, run, transaction)
         _refuse_erased(transaction, users)
         check_plan(users, ratings, folder.read_frame(USERS), experiences, _excluded(config, folder))
-        publication_id = _enter(config, run, transaction, counts, model, folder.summary("evaluate")["rmse"])
+        publication_id = _enter(config, run, transaction, counts, model, folder.summary("evaluate")["rmse"], allowed)
         table = partitions.create(transaction, publication_id)
         for shard, own, summary in zip(shards, planned, scored, strict=True):
             lists = _lists_of(folder, shard, summary)
@@ -111,6 +114,7 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
         "default_rows": len(default),
         "distinct_lists": figures["distinct_lists"],
         "overlap": figures["overlap"],
+        "override": allowed,
         "pruned": pruned,
     }
 
@@ -132,18 +136,29 @@ def refuse_to_go_back(config: Config, run: Run, transaction: Transaction) -> Non
 
 
 def _enter(
-    config: Config, run: Run, transaction: Transaction, counts: dict[str, int], model: dict[str, str], rmse: float
+    config: Config,
+    run: Run,
+    transaction: Transaction,
+    counts: dict[str, int],
+    model: dict[str, str],
+    rmse: float,
+    allowed: dict[str, Any] | None,
 ) -> int:
     row = transaction.rows(
         "insert into recommender.publication"
-        " (run_id, model_version, recipe, data_through, fresh_hours, users, rows, top_n, rmse)"
-        " values (:run_id, :model_version, :recipe, :data_through, :fresh_hours, :users, :rows, :top_n, :rmse)"
+        " (run_id, model_version, recipe, data_through, fresh_hours, users, rows, top_n, rmse,"
+        " override_by, override_at, override_reason)"
+        " values (:run_id, :model_version, :recipe, :data_through, :fresh_hours, :users, :rows, :top_n, :rmse,"
+        " :override_by, :override_at, :override_reason)"
         " returning publication_id",
         run_id=run.run_id,
         data_through=run.cutoff,
         fresh_hours=config.fresh_hours,
         top_n=config.top_n,
         rmse=rmse,
+        override_by=allowed and allowed["by"],
+        override_at=allowed and datetime.fromisoformat(allowed["at"]),
+        override_reason=allowed and allowed["reason"],
         **model,
         **counts,
     )[0]

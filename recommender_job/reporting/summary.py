@@ -26,11 +26,19 @@ def night_lines(result: dict[str, Any]) -> list[str]:
     return [
         f"Run {result['run_id']}, ratings before {result['cutoff']}: {live}",
         f"Gate {verdict}",
+        *override_lines(result["override"]),
         *selection_lines(result["metrics"]["selection"]),
         *figure_lines(result["metrics"]),
         *list_lines(result["metrics"]["lists"]),
         *stage_lines(result["stages"]),
     ]
+
+
+def override_lines(override: dict[str, Any] | None) -> list[str]:
+    """Who let a blocked model through; no line where nobody had to."""
+    if override is None:
+        return []
+    return [f"Approved all the same by {override['by']}, {override['at'][:16]} UTC: {override['reason']}"]
 
 
 def figure_lines(metrics: dict[str, Any]) -> list[str]:

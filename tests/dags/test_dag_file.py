@@ -15,7 +15,9 @@ from recommender_job.errors import DatabaseAway, GateBlocked
 
 FOLDER = Path(__file__).resolve().parents[2] / "dags"
 FILE = FOLDER / "nightly_recommendations.py"
-ORDER = ["extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards", "score", "publish", "announce"]
+ORDER = [
+    "extract", "clean", "train", "evaluate", "gate", "approve", "refit", "plan_shards", "score", "publish", "announce",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def test_schedule(dag: DAG) -> None:
 def test_people_find_their_way(dag: DAG) -> None:
     assert dag.doc_md
     assert "docs/runbook.md" in dag.doc_md
-    assert {"top_n", "shards", "cutoff", "dry_run", "settings"} == set(dag.params)
+    assert {"top_n", "shards", "cutoff", "dry_run", "when_blocked", "settings"} == set(dag.params)
 
 
 @pytest.mark.parametrize("task_id", ORDER)

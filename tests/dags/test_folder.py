@@ -15,7 +15,13 @@ from airflow.sdk import DAG, RetryAction
 from recommender_job.errors import DatabaseAway, StaleRecommendations
 
 FOLDER = Path(__file__).resolve().parents[2] / "dags"
-FILES = ["check_recommendations.py", "nightly_recommendations.py", "recommender_retries.py"]
+FILES = [
+    "check_recommendations.py",
+    "nightly_recommendations.py",
+    "recommender_approval.py",
+    "recommender_notices.py",
+    "recommender_retries.py",
+]
 
 
 @pytest.fixture(scope="module")

@@ -144,7 +144,7 @@ def nights(server: sa.URL, tmp_path_factory: pytest.TempPathFactory) -> World:
             for stage in (nightly.extract, nightly.clean, nightly.train, nightly.evaluate):
                 stage(config, run)
             # The gate is not what these tests are about: a model of two epochs may be worse than the mean.
-            RunFolder(config.runs, run.folder).finish("gate", {})
+            RunFolder(config.runs, run.folder).finish("gate", {"passed": True})
             nightly.refit(config, run)
             for shard in nightly.plan_shards(config, run)["shards"]:
                 nightly.score(config, run, shard)

@@ -1,0 +1,114 @@
+"""What is said when a task of the recommender fails, and to whom; the DAGs import it from the DAG folder.
+
+The lines that say what failed, why, what the website shows, and what to do are the last ones of a failed task's log.
+The same text goes to the people whom the setting `notify` names, once the task has failed for good.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import BaseNotifier
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from recommender_job.config import Config
+    from recommender_job.reporting.failure import Links
+
+
+class Notice(BaseNotifier):
+    """Tells of a task's end; never raises.
+
+    Args:
+        of: `failure` for good, a `retry` (only in the log), or the `success` of the whole night.
+    """
+
+    def __init__(self, of: Literal["failure", "retry", "success"]) -> None:
+        super().__init__()
+        self.of = of
+
+    def notify(self, context: Context) -> None:
+        """Sends notices, then ends the log with what happened."""
+        try:
+            self._tell(context)
+        except Exception as error:  # what tells of a failure must not replace it
+            self.log.warning("No notice and no summary of the failure: %s.", type(error).__name__)
+
+    def _tell(self, context: Context) -> None:
+        from recommender_job.config import load_config
+        from recommender_job.errors import RecommenderError
+        from recommender_job.reporting.failure import Where, failure_text, shown_now, subject, success_line
+
+        shown: Any
+        config: Config | None = None
+        try:
+            config = load_config()
+            shown = shown_now(config)
+        except RecommenderError as wrong:  # settings that cannot be read
+            shown = wrong
+        ti, now = context["ti"], datetime.now(UTC)
+        if self.of == "success":
+            if config is not None and config.notify.success:
+                self._send(config, f"{ti.dag_id} ended well", success_line(ti.run_id, shown, now))
+            return
+        error = explained(context.get("exception"), ti.task)
+        shard = f" (shard {ti.map_index})" if (ti.map_index or 0) >= 0 and ti.map_index is not None else ""
+        where = Where(ti.dag_id, f"{ti.task_id}{shard}", ti.run_id, ti.try_number, self.of == "retry")
+        text = failure_text(error, where, shown, links(config, ti), now)
+        if self.of == "failure" and config is not None and not told_already(ti):
+            self._send(config, subject(error, where), text)
+        for line in text.splitlines():
+            self.log.error("%s", line)
+
+    def _send(self, config: Config, subject: str, text: str) -> None:
+        from recommender_job.reporting.notices import send
+
+        def mail(to: Sequence[str], sender: str | None, subject: str, page: str) -> None:
+            from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+            with SmtpHook(config.notify.smtp_connection) as hook:
+                hook.send_email_smtp(to=list(to), from_email=sender, subject=subject, html_content=page)
+
+        for trouble in send(config.notify, subject, text, mail):
+            self.log.warning("%s", trouble)
+
+
+def explained(error: BaseException | str | None, task: Any) -> BaseException | str | None:
+    """The error, or what stands for one of Airflow's own."""
+    from airflow.sdk.exceptions import AirflowTaskTimeout
+
+    from recommender_job.errors import TookTooLong
+
+    if not isinstance(error, AirflowTaskTimeout):
+        return error
+    return TookTooLong(
+        f"It did not end within execution_timeout, {task.execution_timeout}.",
+        action="Look at what it waited for or what has grown, then clear the task.",
+    )
+
+
+def links(config: Config | None, ti: Any) -> Links:
+    """The runbook, as the settings say or as Airflow shows it, and the task's log."""
+    from airflow.sdk.configuration import conf
+
+    from recommender_job.reporting.failure import Links
+
+    page = config.notify.runbook_url if config is not None else None
+    base = (conf.get("api", "base_url", fallback=None) or "http://localhost:8080").rstrip("/")
+    return Links(page or f"{base}/recommendations/runbook", ti.log_url)
+
+
+def told_already(ti: Any) -> bool:
+    """Whether another shard of the same task has failed before: one notice is enough for all."""
+    if ti.map_index is None or ti.map_index < 0:
+        return False
+    found = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id])
+    return "failed" in [str(state) for states in found.values() for state in states.values()]
+
+
+#: For `default_args` of a DAG.
+NOTICES = {"on_failure_callback": [Notice("failure")], "on_retry_callback": [Notice("retry")]}
