@@ -39,6 +39,7 @@ class Processes:
         self.service = service
         self.log = home / "services" / f"{service.name}.log"
         self._pid = home / "services" / f"{service.name}.pid"
+        self._started: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Starts the command in the background, unless it runs; the last start's log is kept beside the new one.
@@ -51,7 +52,7 @@ class Processes:
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".before.log"))
         with self.log.open("wb") as log:
-            process = subprocess.Popen(
+            self._started = process = subprocess.Popen(
                 [sys.executable, KEEPER, *self.service.command],
                 env=environment(self.service),
                 cwd=self.service.folder,
@@ -107,6 +108,8 @@ class Processes:
         while members := self.all():
             _signal(members, signal.SIGKILL)
             _gone(members, 5)
+        if self._started is not None:
+            self._started.poll()  # it has ended, which Python's own record of it must know too
 
     def healthy(self) -> bool:
         """Whether the service runs and its health check passes."""
