@@ -147,7 +147,7 @@ class Stack:
             done = subprocess.run(
                 command or service.command,
                 env=environment(service),
-                cwd=None if command else service.folder,
+                cwd=service.folder,
                 stdout=None if command else output,
                 stderr=None if command else output,
                 check=False,
