@@ -65,7 +65,7 @@ benchmark: setup ## Measure accuracy, training, extraction and reading beside re
 	$(BIN)/python -m benchmarks.extraction --rows 2000000
 	$(BIN)/python -m benchmarks.readers
 
-check: setup ## Check style, types, the direction of imports, and the SQL
+check: setup ## Check style, types, the direction of imports, the SQL and the compose file
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

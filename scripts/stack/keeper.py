@@ -1,16 +1,18 @@
-"""Keeps one command running, as `restart: unless-stopped` does: a program of its own, `keeper.py COMMAND…`.
+"""Keeps one command running, as `restart: unless-stopped` does: a program of its own, `keeper.py PID_FILE COMMAND…`.
 
-It lives in the command's session, and ends with it when it is asked to end. Whatever the command has left is killed
-before it is started again, as when a container ends.
+It goes on in the background, in a session of its own with the command, and ends with it when it is asked to end.
+Whatever the command has left is killed before it is started again, as when a container ends.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 
@@ -46,6 +48,19 @@ def main(command: list[str]) -> int:
     return code
 
 
+def go_apart(pid_file: Path) -> None:
+    """Goes on as a process that nobody waits for; the caller's is over once the file says which one that is."""
+    over, told = os.pipe()
+    if os.fork():
+        os.close(told)
+        os.read(over, 1)  # ends when the other has closed it
+        os._exit(0)
+    os.close(over)
+    os.setsid()
+    pid_file.write_text(json.dumps({"pid": os.getpid(), "created": psutil.Process().create_time()}))
+    os.close(told)
+
+
 def kill_the_rest() -> None:
     """Kills everything else in this session, which is nobody else's."""
     mine = os.getsid(0)
@@ -58,4 +73,5 @@ def kill_the_rest() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    go_apart(Path(sys.argv[1]))
+    sys.exit(main(sys.argv[2:]))

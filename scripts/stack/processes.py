@@ -39,7 +39,6 @@ class Processes:
         self.service = service
         self.log = home / "services" / f"{service.name}.log"
         self._pid = home / "services" / f"{service.name}.pid"
-        self._started: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Starts the command in the background, unless it runs; the last start's log is kept beside the new one.
@@ -52,16 +51,15 @@ class Processes:
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".before.log"))
         with self.log.open("wb") as log:
-            self._started = process = subprocess.Popen(
-                [sys.executable, KEEPER, *self.service.command],
+            subprocess.run(
+                [sys.executable, KEEPER, self._pid, *self.service.command],
                 env=environment(self.service),
                 cwd=self.service.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
+                check=True,
             )
-        self._pid.write_text(json.dumps({"pid": process.pid, "created": psutil.Process(process.pid).create_time()}))
 
     def leader(self) -> psutil.Process | None:
         """The keeper, None where it has ended."""
@@ -96,10 +94,8 @@ class Processes:
         leader = self.leader()
         if leader is not None:
             _signal([leader], signal.SIGTERM)  # it tells the command, and that its children
-            _gone(members, GRACE_SECONDS)
-        _signal(self.all(), signal.SIGTERM)
-        _gone(self.all(), 2)
-        self.kill()
+            _gone([leader], GRACE_SECONDS)
+        self.kill()  # as what is left in a container when its command has ended
         self._pid.unlink(missing_ok=True)
         return bool(members)
 
@@ -108,8 +104,6 @@ class Processes:
         while members := self.all():
             _signal(members, signal.SIGKILL)
             _gone(members, 5)
-        if self._started is not None:
-            self._started.poll()  # it has ended, which Python's own record of it must know too
 
     def healthy(self) -> bool:
         """Whether the service runs and its health check passes."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from recommender_job.errors import ConfigurationError, RecommenderError, TransientError
+from recommender_job.errors import ConfigurationError, TransientError
 from scripts.stack import secrets
 from scripts.stack.compose import LOCALHOST, ROOT, services
 from scripts.stack.processes import Processes, environment
@@ -55,7 +55,7 @@ class Stack:
 
         Raises:
             ConfigurationError: A port is taken.
-            RecommenderError: A service ended or did not become healthy; names its log.
+            TransientError: A service ended or did not become healthy; names its log.
         """
         with self._alone():
             for name, service in self.services.items():
@@ -77,11 +77,13 @@ class Stack:
 
     def stop(self) -> list[str]:
         """Stops everything, also what a crash left; the data stay. Returns the services that ran, or left something."""
+        ended: list[str] = []
         with self._alone(), ThreadPoolExecutor() as together:
-            others = [name for name in self.services if name != SERVER]
-            ended = list(together.map(lambda name: self.services[name].stop(), others))
-            last = self.services[SERVER].stop()  # the others write to it until they have ended
-        return [*itertools.compress(others, ended), *([SERVER] if last else [])]
+            # The database last: the others write to it until they have ended.
+            for group in ([name for name in self.services if name != SERVER], [SERVER]):
+                parts = [self.services[name] for name in group if name in self.services]
+                ended += itertools.compress(group, together.map(lambda part: part.stop(), parts))
+        return ended
 
     def restart(self, name: str) -> None:
         """Stops one service, or finds it dead, starts it and waits until it is healthy."""
@@ -136,7 +138,7 @@ class Stack:
         """Runs a command, by default a service's own, in a service's environment, and waits for it to end.
 
         Raises:
-            RecommenderError: Its exit code is not 0; where it was the service's own command, names the log.
+            ConfigurationError: Its exit code is not 0; where it was the service's own command, names the log.
         """
         service = self.services[name].service
         log = self.home / "services" / f"{name}.log"
@@ -145,14 +147,14 @@ class Stack:
             done = subprocess.run(
                 command or service.command,
                 env=environment(service),
-                cwd=None if command else service.folder,
+                cwd=service.folder,
                 stdout=None if command else output,
                 stderr=None if command else output,
                 check=False,
             )
         if done.returncode:
             where = "what it printed" if command else f"the end of {log}"
-            raise RecommenderError(
+            raise ConfigurationError(
                 f"{' '.join(command) or f'The service {name}'} ended with exit code {done.returncode}.",
                 action=f"Read {where}, mend what it says, and start again.",
             )

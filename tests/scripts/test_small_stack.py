@@ -1,0 +1,96 @@
+"""A stack of two small services: their order, starting twice, and what a person is told when something is wrong."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from recommender_job.errors import ConfigurationError, TransientError
+from scripts.stack import compose
+from scripts.stack.stack import Stack
+
+SMALL = """
+services:
+  init:
+    command: ["sh", "-c", "echo $$MESSAGE; exit ${CODE:-0}"]
+    environment: {MESSAGE: from-init, AIRFLOW_PORT: "${AIRFLOW_PORT:-8080}"}
+    volumes: ["runs:/var/lib/recommender/runs"]
+  worker:
+    command: ["sh", "-c", "touch /var/lib/recommender/runs/made; sleep 60"]
+    environment: {HERE: "/var/lib/recommender/runs"}
+    volumes: ["runs:/var/lib/recommender/runs"]
+    expose: ["${AIRFLOW_PORT:-8080}"]
+    healthcheck: {test: ["CMD", "sh", "-c", "test -d $$HERE"]}
+    depends_on: {init: {condition: service_completed_successfully}}
+"""
+
+
+@pytest.fixture
+def small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_ports: Callable[[], dict[str, str]]
+) -> Iterator[Callable[..., Stack]]:
+    """Makes a stack of two small services."""
+    monkeypatch.setattr(compose, "FILE", tmp_path / "small.yml")
+    compose.FILE.write_text(SMALL)
+    made: list[Stack] = []
+
+    def build(**settings: str) -> Stack:
+        made.append(Stack(tmp_path / "home", tmp_path / "env", {**free_ports(), **settings}))
+        return made[-1]
+
+    yield build
+    for stack in made:
+        stack.stop()
+
+
+def test_a_stack_starts_twice_and_stops_once(small: Callable[..., Stack]) -> None:
+    stack = small()
+    stack.start()
+    before = stack.processes("worker")
+    stack.start()
+    assert stack.processes("worker") == before != []
+    assert "from-init" in stack.log("init").read_text()
+    assert stack.environment("worker")["HERE"] == str(stack.home / "runs")
+    stack.kill("worker")
+    assert not stack.healthy("worker")
+    stack.restart("worker")
+    assert stack.healthy("worker")
+    assert stack.stop() == ["worker"]
+    assert stack.stop() == []
+    assert (stack.home / "runs").is_dir()
+
+
+def test_a_failing_init_stops_the_start_and_names_its_log(small: Callable[..., Stack]) -> None:
+    stack = small(CODE="3")
+    with pytest.raises(ConfigurationError, match="init ended with exit code 3") as raised:
+        stack.start()
+    assert str(stack.log("init")) in raised.value.action
+    assert stack.processes("worker") == []
+
+
+def test_a_taken_port_is_named_with_what_sets_it(small: Callable[..., Stack]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        stack = small(AIRFLOW_PORT=str(port))
+        with pytest.raises(
+            ConfigurationError, match=f"Port {port} of 127.0.0.1, which worker needs, is taken"
+        ) as raised:
+            stack.start()
+    assert "set AIRFLOW_PORT" in raised.value.action
+    assert not stack.log("init").exists(), "nothing was begun"
+
+
+def test_a_service_that_never_gets_healthy_names_its_log(small: Callable[..., Stack]) -> None:
+    stack = small()
+    stack.services["worker"].start()
+    with pytest.raises(TransientError, match=r"worker is not healthy after 0 s") as raised:
+        stack.wait_healthy("worker", 0.3)
+    assert str(stack.log("worker")) in raised.value.action
+    stack.kill("worker")
+    with pytest.raises(TransientError, match="worker has ended"):
+        stack.wait_healthy("worker")

@@ -1,0 +1,177 @@
+"""`docker-compose.yml` and the image: what every service must have, and that nothing secret stands in them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from recommender_job.config import ENV_PREFIX, load_config
+from scripts.stack import secrets
+from scripts.stack.compose import ROOT, Service, services, substitute, variables
+
+DESCRIBED: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = DESCRIBED["services"]
+AIRFLOW = ["airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"]
+VALUES = {name: f"value-of-{name}" for name in secrets.names()}
+
+
+@pytest.fixture
+def native(tmp_path: Path) -> dict[str, Service]:
+    return services(VALUES, tmp_path)
+
+
+def test_the_services_are_those_of_a_whole_airflow() -> None:
+    assert list(SERVICES) == ["postgres", "init", *AIRFLOW]
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if name != "init"])
+def test_a_service_that_stays_is_checked_and_started_again(name: str) -> None:
+    service = SERVICES[name]
+    assert service["restart"] == "unless-stopped"
+    assert service["healthcheck"]["test"][0] == "CMD"
+    assert {"interval", "timeout", "retries", "start_period"} <= set(service["healthcheck"])
+    assert service["logging"]["options"]["max-size"]
+
+
+@pytest.mark.parametrize("name", AIRFLOW)
+def test_airflow_waits_for_the_database_and_for_init(name: str) -> None:
+    conditions = {other: how["condition"] for other, how in SERVICES[name]["depends_on"].items()}
+    assert conditions == {"postgres": "service_healthy", "init": "service_completed_successfully"}
+
+
+def test_init_waits_for_the_database_and_runs_once() -> None:
+    assert SERVICES["init"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    assert SERVICES["init"]["restart"] == "no"
+
+
+def test_every_secret_is_insisted_on_and_none_has_a_value_here() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    for name in secrets.names():
+        uses = re.findall(rf"\$\{{{name}\b[^}}]*\}}", text)
+        assert uses, name
+        assert all(use.startswith(f"${{{name}:?") for use in uses), uses
+    for service in SERVICES.values():
+        for key, value in service["environment"].items():
+            if re.search(r"PASSWORD(?!S_FILE)|SECRET|FERNET", key):
+                assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", value), key
+    assert not re.search(r"//\w+:(?!\$)[^@\s/]+@", text), "a password in a URL"
+
+
+def test_the_superuser_and_the_people_are_known_to_init_only() -> None:
+    private = {"POSTGRES_PASSWORD", "AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_OPS_PASSWORD", "AIRFLOW_LOOKER_PASSWORD"}
+    for name in AIRFLOW:
+        used = set(re.findall(r"\$\{(\w+)", " ".join(map(str, SERVICES[name]["environment"].values()))))
+        assert not used & (private | {"WEBSITE_PASSWORD"}), name
+    assert SERVICES["airflow-scheduler"]["environment"]["RECOMMENDER_DATABASE_URL"].startswith("postgresql://job:")
+
+
+def test_no_secret_is_an_argument(native: dict[str, Service]) -> None:
+    for service in native.values():
+        shown = " ".join([*service.command, *service.health, repr(service)])
+        assert not [name for name, value in VALUES.items() if value in shown], service.name
+
+
+@pytest.mark.parametrize("name", ["init", *AIRFLOW])
+def test_every_setting_of_the_job_is_one(
+    name: str, native: dict[str, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in native[name].environment.items():
+        if key.startswith(ENV_PREFIX):
+            monkeypatch.setenv(key, value)
+    config = load_config()
+    assert config.runs == str(native[name].environment["RECOMMENDER_RUNS_URL"])
+    assert config.database_url is not None
+
+
+def test_hosts_and_paths_become_those_of_this_machine(native: dict[str, Service], tmp_path: Path) -> None:
+    assert native["airflow-scheduler"].environment["RECOMMENDER_DATABASE_URL"] == (
+        "postgresql://job:value-of-JOB_PASSWORD@127.0.0.1:5433/recommender"
+    )
+    environment = native["init"].environment
+    assert environment["RECOMMENDER_DATABASE_URL"] == (
+        "postgresql://postgres:value-of-POSTGRES_PASSWORD@127.0.0.1:5433/recommender"
+    ), "the account is named like the host, and stays"
+    assert environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8080/execution/"
+    assert environment["AIRFLOW__API__HOST"] == "127.0.0.1", "not on every address of this machine"
+    assert environment["AIRFLOW__CORE__DAGS_FOLDER"] == str(ROOT / "dags")
+    assert environment["RECOMMENDER_RUNS_URL"] == str(tmp_path / "runs")
+    assert environment["RECOMMENDER_HOME"] == str(tmp_path)
+    assert native["init"].command == ("python", str(ROOT / "scripts" / "init.py"))
+    assert native["init"].folder == ROOT / "config"
+    assert set(native["init"].folders) == {tmp_path / "airflow", tmp_path / "logs", tmp_path / "runs"}
+    everything = " ".join(
+        text for service in native.values() for text in [*service.environment.values(), *service.command]
+    )
+    assert not re.search(r"/opt/recommender|/var/lib/recommender|@postgres|//airflow-", everything)
+
+
+def test_ports_are_known_with_what_sets_them(tmp_path: Path) -> None:
+    moved = services({**VALUES, "AIRFLOW_PORT": "9000", "AIRFLOW_ADDRESS": "0.0.0.0"}, tmp_path)
+    assert moved["airflow-api-server"].ports == {9000: "AIRFLOW_PORT"}
+    assert moved["airflow-scheduler"].ports == {8974: "SCHEDULER_HEALTH_PORT", 8793: "WORKER_LOG_PORT"}
+    assert moved["postgres"].ports == {5433: "POSTGRES_PORT"}
+    assert (
+        moved["airflow-triggerer"]
+        .environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"]
+        .startswith("http://127.0.0.1:9000/")
+    )
+    assert moved["airflow-api-server"].environment["AIRFLOW__API__HOST"] == "0.0.0.0"
+    assert "http://127.0.0.1:9000/api/v2/monitor/health" in moved["airflow-api-server"].health
+
+
+def test_every_variable_is_explained() -> None:
+    template = (ROOT / ".env.example").read_text()
+    internal = {"IMAGE", "SCHEDULER_HEALTH_PORT", "TRIGGERER_LOG_PORT", "WORKER_LOG_PORT"}
+    assert {name for name in variables() if not re.search(rf"^(# )?{name}=", template, re.M)} == internal
+
+
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose reads the file; `make tools`")
+@pytest.mark.parametrize("port", [None, "9000"])
+def test_compose_reads_the_file_as_we_do(tmp_path: Path, port: str | None) -> None:
+    values = {**VALUES, **({"AIRFLOW_PORT": port} if port else {})}
+    file = tmp_path / "env"
+    file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    done = subprocess.run(
+        ["docker-compose", "--env-file", file, "--file", ROOT / "docker-compose.yml", "config"],
+        env={"PATH": os.environ["PATH"]},  # what a developer has set goes before the file
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    read = yaml.safe_load(done.stdout)["services"]
+    assert set(read) == set(SERVICES)
+    for name, service in SERVICES.items():
+        ours = {key: substitute(value, values) for key, value in service["environment"].items()}
+        assert read[name]["environment"] == ours
+        if "healthcheck" in service:
+            assert read[name]["healthcheck"]["test"] == [
+                substitute(part, values) for part in service["healthcheck"]["test"]
+            ]
+
+
+def test_the_image_runs_as_somebody_without_rights_and_copies_what_is_let_through() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert [line for line in lines if line.startswith("USER")] == ["USER recommender"]
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    sources = [line.split()[1] for line in lines if line.startswith("COPY") and "--from" not in line]
+    assert len(sources) >= 6
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert [line for line in ignored if line.startswith(f"!{source}")], source
+
+
+def test_the_image_has_the_pins_of_the_tests_and_no_tools_for_development() -> None:
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^[\w.\-]+==[^ ;\\]+", (ROOT / name).read_text(), re.M))
+
+    runtime = pins("requirements-runtime.txt")
+    assert len(runtime) > 100
+    assert runtime <= pins("requirements.txt")
+    assert not [pin for pin in runtime if pin.startswith(("pytest", "ruff", "mypy==", "playwright", "scikit-learn"))]
