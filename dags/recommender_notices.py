@@ -61,6 +61,7 @@ class Notice(BaseNotifier):
         text = failure_text(error, where, shown, links(config, ti), now)
         if self.of == "failure" and config is not None and not told_already(ti):
             self._send(config, subject(error, where), text)
+        self.log.info("::endgroup::")  # Airflow runs callbacks inside a group, which its pages show folded
         for line in text.splitlines():
             self.log.error("%s", line)
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from recommender_job.config import Config
 from recommender_job.errors import GateBlocked
-from recommender_job.evaluating.gate import table
+from recommender_job.evaluating.gate import tables
 from recommender_job.runs import Run
 from recommender_job.storage.artifacts import RunFolder
 
@@ -39,11 +39,21 @@ def question(folder: RunFolder, run: Run) -> dict[str, str] | None:
     return {
         "subject": f"The gate has blocked the model of run {run.run_id}. Publish it all the same?",
         "body": (
-            f"**Why it was blocked**\n\n{reasons}\n\n**The figures**\n\n```\n{table(figures)}\n```\n\n"
+            f"**Why it was blocked**\n\n{reasons}\n\n**The figures**\n\n{_markdown(figures)}\n\n"
             "*Approve* publishes tonight's lists; your name, the time and your reason are kept with the publication."
             " *Reject*, or no answer in time, fails the run, and the website keeps the lists it shows now."
         ),
     }
+
+
+def _markdown(figures: dict[str, Any]) -> str:
+    """The figures as tables of Markdown: Airflow's pages run the lines of a block of text together."""
+    blocks = []
+    for title, columns, rows in tables(figures):
+        lines = [f"| {title} | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns)]
+        lines += [f"| {name} | {' | '.join(f'{value:.4f}' for value in values)} |" for name, values in rows]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
 
 
 def record(folder: RunFolder, *, by: str, at: datetime, reason: str) -> dict[str, Any]:

@@ -124,16 +124,23 @@ def raise_if_blocked(figures: dict[str, Any]) -> None:
 
 def table(figures: dict[str, Any]) -> str:
     """The verdict's figures as lines of text: RMSE of the challenger and the others, and of their lists."""
-    rows = [("challenger", figures["rmse"])]
+    lines = []
+    for title, columns, rows in tables(figures):
+        lines.append(f"  {title:<28}" + "".join(f"{column:>8}" for column in columns))
+        lines += [f"  {name:<28}" + "".join(f"{value:>8.4f}" for value in values) for name, values in rows]
+    return "\n".join(lines)
+
+
+def tables(figures: dict[str, Any]) -> list[tuple[str, list[str], list[tuple[str, list[float]]]]]:
+    """The verdict's figures: for each table what its rows are about, its columns, and the rows with their names."""
+    ratings = [("challenger", [figures["rmse"]])]
     if figures["champion_rmse"] is not None:
-        rows.append(("champion", figures["champion_rmse"]))
-    rows += figures["baselines"].items()
-    lines = [f"  {'RMSE on ' + format(figures['n'], ',') + ' pairs':<28}"]
-    lines += [f"  {name:<28}{rmse:>8.4f}" for name, rmse in rows]
+        ratings.append(("champion", [figures["champion_rmse"]]))
+    ratings += [(name, [rmse]) for name, rmse in figures["baselines"].items()]
+    found = [(f"on {figures['n']:,} pairs", ["RMSE"], ratings)]
     lists = figures["lists"]
     if lists["model"]["recall@10"] is not None:
-        asked = f"lists of {lists['users_who_liked']:,} users"
-        lines.append(f"  {asked:<28}{'recall':>8}{'NDCG':>8}")
-        for name in ("model", "popularity", "random"):
-            lines.append(f"  {name:<28}{lists[name]['recall@10']:>8.4f}{lists[name]['ndcg@10']:>8.4f}")
-    return "\n".join(lines)
+        names = ("model", "popularity", "random")
+        rows = [(name, [lists[name]["recall@10"], lists[name]["ndcg@10"]]) for name in names]
+        found.append((f"lists of {lists['users_who_liked']:,} users", ["recall", "NDCG"], rows))
+    return found

@@ -60,7 +60,7 @@ def test_the_error_shows_the_reasons_and_the_table() -> None:
 def test_the_table() -> None:
     figures = verdict(metrics(champion={"rmse": 0.81}, champion_is="trained"), GATE)
     assert [line.rstrip() for line in table(figures).splitlines()] == [
-        "  RMSE on 1,234 pairs",
+        "  on 1,234 pairs                  RMSE",
         "  challenger                    0.8500",
         "  champion                      0.8100",
         "  global_mean                   0.9000",
@@ -72,7 +72,7 @@ def test_the_table() -> None:
     ]
     without = verdict(metrics(lists=lists(model__recall_at_10=None)), GATE)
     assert [line.split()[0] for line in table(without).splitlines()] == [
-        "RMSE",
+        "on",
         "challenger",
         "global_mean",
         "user_mean",

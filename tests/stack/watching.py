@@ -28,7 +28,11 @@ class Watcher(Visitor):
             rows = cursor.fetchall()
         publications = {row[-1] for row in rows}
         ranks = [row[0] for row in rows]
-        if len(publications) != 1 or ranks != list(range(1, self.length + 1)) or len({row[1] for row in rows}) < len(rows):
+        if (
+            len(publications) != 1
+            or ranks != list(range(1, self.length + 1))
+            or len({row[1] for row in rows}) < len(rows)
+        ):
             self.wrong.append(f"user {user} saw {rows}")
         elif not self.publications or self.publications[-1] not in publications:
             self.publications += publications
