@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from recommender_job.config import ENV_PREFIX, load_config
+from recommender_job.errors import ConfigurationError
 from scripts.stack import secrets
 from scripts.stack.compose import ROOT, Service, services, substitute, variables
 
@@ -124,6 +125,25 @@ def test_ports_are_known_with_what_sets_them(tmp_path: Path) -> None:
     )
     assert moved["airflow-api-server"].environment["AIRFLOW__API__HOST"] == "0.0.0.0"
     assert "http://127.0.0.1:9000/api/v2/monitor/health" in moved["airflow-api-server"].health
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("${SET}/${SET:-b}", "a/a"),
+        ("${UNSET:-b} ${EMPTY:-b} ${EMPTY}${UNSET}", "b b "),
+        ("$$SET $${SET} 5$", "$SET ${SET} 5$"),
+        ("${SET:?is missing}", "a"),
+    ],
+)
+def test_variables_mean_what_they_mean_to_compose(text: str, meaning: str) -> None:
+    assert substitute(text, {"SET": "a", "EMPTY": ""}) == meaning
+
+
+@pytest.mark.parametrize("values", [{}, {"JOB_PASSWORD": ""}])
+def test_a_variable_that_must_be_there_is_named(values: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match=r"JOB_PASSWORD is missing\."):
+        substitute("${JOB_PASSWORD:?is missing}", values)
 
 
 def test_every_variable_is_explained() -> None:

@@ -143,6 +143,14 @@ def test_health_is_what_the_services_own_check_says(make: Callable[..., Processe
     assert processes.healthy()
 
 
+def test_a_command_that_cannot_stay_is_not_healthy(make: Callable[..., Processes]) -> None:
+    processes = make("false")
+    processes.start()
+    until(lambda: "ended with exit code 1" in processes.log.read_text())
+    assert processes.leader() is not None
+    assert not processes.healthy(), "whatever its check says"
+
+
 def test_the_callers_own_settings_do_not_get_in(
     make: Callable[..., Processes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

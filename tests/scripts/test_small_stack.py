@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from recommender_job.errors import ConfigurationError, TransientError
 from scripts.stack import compose
 from scripts.stack.stack import Stack
+from tests.scripts.test_processes import until
 
 SMALL = """
 services:
@@ -61,6 +63,27 @@ def test_a_stack_starts_twice_and_stops_once(small: Callable[..., Stack]) -> Non
     assert stack.stop() == ["worker"]
     assert stack.stop() == []
     assert (stack.home / "runs").is_dir()
+
+
+def test_what_a_crash_left_on_a_port_does_not_keep_the_stack_from_starting(small: Callable[..., Stack]) -> None:
+    listen = "import socket, time; s = socket.socket(); s.bind(('127.0.0.1', PORT)); s.listen(); time.sleep(60)"
+    compose.FILE.write_text(
+        SMALL.replace("touch /var/lib/recommender/runs/made; sleep 60", f'exec {sys.executable} -c \\"$$LISTEN\\"')
+        .replace("{HERE:", f'{{LISTEN: "{listen.replace("PORT", "${AIRFLOW_PORT}")}", HERE:')
+        .replace("test -d $$HERE", "true")
+    )
+    stack = small()
+    stack.start()
+    (worker,) = stack.processes("worker")
+    port = next(iter(stack.services["worker"].service.ports))
+    with socket.socket() as probe:
+        until(lambda: probe.connect_ex(("127.0.0.1", port)) == 0)
+    keeper = stack.services["worker"].leader()
+    assert keeper is not None
+    keeper.kill()
+    until(lambda: stack.services["worker"].leader() is None)
+    stack.start()
+    assert worker not in stack.processes("worker") != []
 
 
 def test_a_failing_init_stops_the_start_and_names_its_log(small: Callable[..., Stack]) -> None:
