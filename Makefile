@@ -5,11 +5,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stop test benchmark check format requirements clean
+.PHONY: help setup demo stop test benchmark check docs docs-configuration format requirements clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-14s%s\n' "$$name" "$$text"; done
+		printf '  make %-20s%s\n' "$$name" "$$text"; done
 
 setup: .venv/.installed ## Build .venv with everything in it, from hashed pins
 
@@ -36,12 +36,19 @@ benchmark: setup ## Measure accuracy, training, extraction and reading beside re
 	$(BIN)/python -m benchmarks.extraction --rows 2000000
 	$(BIN)/python -m benchmarks.readers
 
-check: setup ## Check style, types, the direction of imports, and the SQL
+check: setup ## Check style, types, the direction of imports, the SQL, and that the docs build
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
+	$(BIN)/mkdocs build --quiet --strict
+
+docs: setup ## Build the documentation's pages into site/
+	$(BIN)/mkdocs build --quiet --strict
+
+docs-configuration: setup ## Write docs/configuration.md from the settings themselves
+	$(BIN)/python -m scripts.configuration_page
 
 format: setup ## Put the code into the shape that `make check` asks for
 	$(BIN)/ruff format .

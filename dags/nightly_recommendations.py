@@ -39,7 +39,9 @@ PARAMS = {
         title="Cutoff",
         description="Ratings before this moment are seen. Empty: the moment the run was due.",
     ),
-    "dry_run": Param(False, type="boolean", title="Dry run", description="Build and check, but do not switch."),
+    "dry_run": Param(
+        False, type="boolean", title="Dry run", description="Build and check, but do not switch. Off: config."
+    ),
     "settings": Param({}, type="object", title="Other settings", description='Such as {"gate.max_rmse": 0.9}.'),
 }
 
@@ -51,7 +53,7 @@ def night() -> tuple[Any, Any]:
 
     context = get_current_context()
     form = context["params"]
-    asked = {key: form[key] for key in ("top_n", "shards", "dry_run") if form[key] is not None}
+    asked = {key: form[key] for key in ("top_n", "shards", "dry_run") if form[key]}
     config = load_config({**asked, **form["settings"]})
     cutoff = moment(form["cutoff"], config.timezone) if form["cutoff"] else context["dag_run"].run_after
     return config, Run(context["run_id"], cutoff)
