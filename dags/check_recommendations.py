@@ -3,6 +3,9 @@
 Reads what the website reads, as the website does, and fails when the lists are stale or not what the table contract
 promises. The error says what is wrong, since when, and what to do next; `docs/runbook.md` explains it. Nothing is
 changed. Connect Airflow's alerts to this DAG to be called.
+
+The task `metrics` goes its own way: it sends how fresh the lists are, and writes the file for Prometheus if
+`metrics.textfile` is set, also while they are stale.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, task
+from recommender_metrics import send_failure, send_summary
 from recommender_retries import RETRIES
 
 
@@ -19,12 +23,17 @@ from recommender_retries import RETRIES
     catchup=False,
     max_active_runs=1,
     # An hourly check that hangs tells nobody anything.
-    default_args={**RETRIES, "execution_timeout": timedelta(minutes=10)},
+    default_args={
+        **RETRIES,
+        "execution_timeout": timedelta(minutes=10),
+        "on_success_callback": send_summary,
+        "on_failure_callback": send_failure,
+    },
     doc_md=__doc__,
     tags=["recommendations"],
 )
 def check_recommendations() -> None:
-    """One task: `recommender_job.publishing.freshness`."""
+    """Two tasks that do not wait for each other: the check, and the figures for monitoring."""
 
     @task
     def check() -> dict[str, Any]:
@@ -34,7 +43,18 @@ def check_recommendations() -> None:
 
         return check_now(load_config())
 
+    @task
+    def metrics() -> dict[str, Any]:
+        """Sends how fresh the lists are, and writes the file for Prometheus."""
+        from datetime import UTC, datetime
+
+        from recommender_job.config import load_config
+        from recommender_job.reporting.metrics import update
+
+        return update(load_config(), datetime.now(UTC))
+
     check()
+    metrics()
 
 
 check_recommendations()

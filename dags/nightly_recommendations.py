@@ -19,6 +19,7 @@ from typing import Any
 
 from airflow.sdk import Asset, CronTriggerTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
+from recommender_metrics import send_failure, send_summary
 from recommender_retries import RETRIES
 
 RECOMMENDATIONS = Asset(
@@ -63,7 +64,7 @@ def night() -> tuple[Any, Any]:
     schedule=CronTriggerTimetable("0 2 * * *", timezone="America/Bogota", interval=timedelta(days=1)),
     catchup=False,
     max_active_runs=1,
-    default_args=RETRIES,
+    default_args={**RETRIES, "on_success_callback": send_summary, "on_failure_callback": send_failure},
     params=PARAMS,
     doc_md=__doc__,
     tags=["recommendations"],

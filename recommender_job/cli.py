@@ -14,6 +14,7 @@ from recommender_job import (
     cli_database,
     cli_erasing,
     cli_explaining,
+    cli_metrics,
     cli_publications,
     cli_quarantine,
     console,
@@ -48,6 +49,7 @@ app.add_typer(cli_publications.app, name="publications")
 app.add_typer(cli_quarantine.app, name="quarantine")
 app.add_typer(cli_explaining.app)
 app.add_typer(cli_erasing.app)
+app.add_typer(cli_metrics.app)
 
 
 @app.command()
