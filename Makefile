@@ -42,10 +42,10 @@ check: setup ## Check style, types, the direction of imports, the SQL, and that 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
-	$(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 docs: setup ## Build the documentation's pages into site/
-	$(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 docs-configuration: setup ## Write docs/configuration.md from the settings themselves
 	$(BIN)/python -m scripts.configuration_page

@@ -38,9 +38,7 @@ def emitted(config: Config, database: Database) -> dict[str, list[dict[str, str]
     publish(database, {1: (5,)}, data_through=now)
     record(database, Night("a-run", now, "published", rmse=0.5, max_rmse=1.0))
     RunFolder(config.runs, folder_of("a-run")).finish("extract", {"seconds": 1, "extracted": 3})
-    return {
-        family.name: [dict(labels) for labels, _ in family.samples] for family in families(config, database, now)
-    }
+    return {family.name: [dict(labels) for labels, _ in family.samples] for family in families(config, database, now)}
 
 
 def test_every_metric_of_the_rules_is_emitted(emitted: dict[str, list[dict[str, str]]]) -> None:
