@@ -8,14 +8,17 @@ tests call these same functions.
 from __future__ import annotations
 
 import functools
+import resource
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
 from recommender_job.config import Config
-from recommender_job.errors import GateBlocked, RecommenderError
+from recommender_job.errors import ArtifactBroken, GateBlocked, RecommenderError, StageMissing
+from recommender_job.reporting import failed_stages
 from recommender_job.runs import Run, folder_of, stage_of
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
@@ -28,12 +31,17 @@ CHAMPION = "train/champion"
 FINAL = "refit/model"
 SAVED_MODEL = "refit/saved_model"
 VERDICT = "gate/verdict.json"
+REPORT = "report/report.html"
 
 _log = structlog.get_logger(__name__)
 
 
 def _stage(name: str | Callable[[int], str]) -> Callable[[Stage], Stage]:
-    """Marks begin and end of a stage in the run folder, times it, and tells its errors where they happened."""
+    """Marks begin and end of a stage in the run folder, measures it, and tells its errors where they happened.
+
+    To the summary it adds `seconds`, and `peak_mb`: the most memory, in MiB, that the process has held so far. Why a
+    stage failed is kept in the run folder for the report.
+    """
 
     def decorate(work: Stage) -> Stage:
         @functools.wraps(work)
@@ -43,11 +51,15 @@ def _stage(name: str | Callable[[int], str]) -> Callable[[Stage], Stage]:
             started = time.perf_counter()
             try:
                 folder.begin(stage_name)
+                failed_stages.forget(folder, stage_name)
                 summary = work(config, run, folder, *shard, **hooks)
-                summary = {**summary, "seconds": round(time.perf_counter() - started, 3)}
+                seconds = round(time.perf_counter() - started, 3)
+                summary = {**summary, "seconds": seconds, "peak_mb": _peak_mb()}
                 folder.finish(stage_name, summary)
-            except RecommenderError as error:
-                error.run_id, error.stage = run.run_id, stage_name
+            except Exception as error:
+                if isinstance(error, RecommenderError):
+                    error.run_id, error.stage = run.run_id, stage_name
+                failed_stages.note(config, folder, stage_name, error)
                 raise
             _log.info("stage finished", stage=stage_name, run_id=run.run_id, **summary)
             return summary
@@ -55,6 +67,11 @@ def _stage(name: str | Callable[[int], str]) -> Callable[[Stage], Stage]:
         return stage
 
     return decorate
+
+
+def _peak_mb() -> int:
+    """The most memory that this process has held, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # Linux gives KiB
 
 
 @_stage("extract")
@@ -149,10 +166,31 @@ def publish(config: Config, run: Run, folder: RunFolder) -> Summary:
     return work(config, run, folder, Database.of(config), load_recipe(folder, FINAL))
 
 
+@_stage("report")
+def report(config: Config, run: Run, folder: RunFolder) -> Summary:
+    """Writes the run report as far as the run has come, and keeps the night among the nights; never needs a stage."""
+    from recommender_job.reporting.report import report as work
+
+    try:
+        override = result(config, run.run_id).get("override")
+    except (StageMissing, ArtifactBroken):
+        override = None  # not as far as the gate
+    return work(config, run, folder, REPORT, VERDICT, override, now=datetime.now(UTC))
+
+
+def _report_anyway(config: Config, run: Run) -> None:
+    """Writes the report at the end of a night, however it ended; what became of the night is not changed by that."""
+    try:
+        report(config, run)
+    except Exception as error:
+        # `_stage` has noted it in the run folder; the night's own outcome must not be hidden behind it.
+        _log.warning("the run report could not be written", run_id=run.run_id, error=str(error))
+
+
 def run_night(
     config: Config, run: Run, *, report: Callable[[str, Summary | None], None] = lambda stage, summary: None
 ) -> Summary:
-    """Runs all stages in this process, in the DAG's order.
+    """Runs all stages in this process, in the DAG's order; the run report is written however they end.
 
     Args:
         config: Settings.
@@ -172,17 +210,22 @@ def run_night(
         report(name, summary)
         return summary
 
-    for stage in (extract, clean, train, evaluate):
-        do(stage, stage.__name__)
     try:
-        do(gate, "gate")
-    except GateBlocked as blocked:
-        blocked.figures = result(config, run.run_id)
+        for stage in (extract, clean, train, evaluate):
+            do(stage, stage.__name__)
+        try:
+            do(gate, "gate")
+        except GateBlocked as blocked:
+            blocked.figures = result(config, run.run_id)
+            raise
+        do(refit, "refit")
+        for shard in do(plan_shards, "plan_shards")["shards"]:
+            do(score, stage_of(shard), shard)
+        do(publish, "publish")
+    except Exception:
+        _report_anyway(config, run)
         raise
-    do(refit, "refit")
-    for shard in do(plan_shards, "plan_shards")["shards"]:
-        do(score, stage_of(shard), shard)
-    do(publish, "publish")
+    _report_anyway(config, run)
     return result(config, run.run_id)
 
 

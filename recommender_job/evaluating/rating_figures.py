@@ -40,10 +40,11 @@ def rating_figures(
 
     Returns:
         The figures, and the pairs with `predicted_rating` and a column for each baseline and the champion. Figures:
-        `rmse`, `mae`, `n`, `rmse_interval`; `baselines` and `baselines_mae` by name; `champion`: `rmse`, `mae`, `n` or
-        None; `slices`: known and unknown users and experiences; `by_user_ratings`, `by_experience_ratings`: by number
-        of training ratings; `by_rating`: by the rating given; `calibration`; `comparisons` with the
-        best naive predictor and the champion, on `all` pairs and on those of `known_users`: see `_comparison`.
+        `rmse`, `mae`, `n`, `rmse_interval`; `baselines` and `baselines_mae` by name; `other_intervals`: of the RMSE
+        of each baseline and the champion; `champion`: `rmse`, `mae`, `n` or None; `slices`: known and unknown users
+        and experiences; `by_user_ratings`, `by_experience_ratings`: by number of training ratings; `by_rating`: by the
+        rating given; `calibration`; `comparisons` with the best naive predictor and the champion, on `all` pairs and
+        on those of `known_users`: see `_comparison`.
 
     Raises:
         TrainingDiverged: A prediction is missing or no finite number.
@@ -83,6 +84,9 @@ def rating_figures(
         "rmse_interval": interval(bootstrap.rmse(squared), config.evaluation.level),
         "baselines": {name: figure.rmse for name, figure in baselines.items()},
         "baselines_mae": {name: figure.mae for name, figure in baselines.items()},
+        "other_intervals": {
+            name: interval(bootstrap.rmse(squares), config.evaluation.level) for name, squares in errors.items()
+        },
         CHAMPION: ErrorFigures.of(others[CHAMPION], actual).as_dict() if champion is not None else None,
         "slices": sliced(slices),
         "by_user_ratings": sliced(_classes(user_ratings)),

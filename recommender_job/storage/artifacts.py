@@ -154,7 +154,11 @@ class RunFolder:
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
         """Writes a JSON file."""
-        self._write(self.path / name, lambda file: file.write(json.dumps(value, indent=2).encode()))
+        self.write_text(name, json.dumps(value, indent=2))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Writes a text file, in UTF-8."""
+        self._write(self.path / name, lambda file: file.write(text.encode()))
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Reads a JSON file."""

@@ -1,0 +1,111 @@
+"""The run report: gathers what there is, however far the run has come, and writes one self-contained HTML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from recommender_job.config import Config
+from recommender_job.errors import ArtifactBroken, StorageFailed
+from recommender_job.reporting.exposure import Exposure, exposure_of
+from recommender_job.reporting.nights import Night, record
+from recommender_job.reporting.page import page
+from recommender_job.reporting.progress import Progress, progress_of
+from recommender_job.reporting.remembered import remember
+from recommender_job.runs import Run
+from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.database import Database
+
+
+def report(
+    config: Config,
+    run: Run,
+    folder: RunFolder,
+    name: str,
+    verdict: str,
+    override: Mapping[str, Any] | None,
+    *,
+    now: datetime,
+) -> dict[str, Any]:
+    """Writes the report of a run and keeps the night among the nights.
+
+    Args:
+        config: Settings.
+        run: The night.
+        folder: Its run folder; any of its stages may be missing.
+        name: Where the report goes in it.
+        verdict: Name of the gate's verdict in it.
+        override: Who let a blocked model through: `by`, `at`, `reason`; None: nobody had to.
+        now: The time that the report carries.
+
+    Returns:
+        `outcome`, `reasons`, `report` (path or URL) and `publication_id`.
+
+    Raises:
+        StorageFailed: The report could not be written; the night is kept all the same.
+        DatabaseAway: The night could not be kept; the report is written, without what the database knows.
+    """
+    progress = progress_of(folder, verdict, override)
+    remembered = remember(config, run, progress)
+    night = _night(config, run, progress, folder.url(name))
+    exposure, notes = _exposure(config, folder, progress)
+    try:
+        folder.write_text(name, page(config, run, folder, progress, remembered, night, exposure, notes, now=now))
+    except StorageFailed:
+        if remembered.trouble is None:
+            record(Database.of(config), _night(config, run, progress, None))
+        raise
+    if remembered.trouble is not None:
+        raise remembered.trouble
+    record(Database.of(config), night)
+    return {
+        "outcome": night.outcome,
+        "reasons": list(night.reasons),
+        "report": night.report,
+        "publication_id": night.publication_id,
+    }
+
+
+def _exposure(config: Config, folder: RunFolder, progress: Progress) -> tuple[Exposure | None, list[str]]:
+    """Tonight's lists, where all of them are made and readable."""
+    shards = progress.stages.get("plan_shards", {}).get("shards", [])
+    scored = sum(name.startswith("score-") for name in progress.stages)
+    if not shards or scored < len(shards):
+        return None, []
+    try:
+        return exposure_of(folder, shards, (config.rating_min, config.rating_max)), []
+    except ArtifactBroken as broken:
+        return None, [broken.cause]
+
+
+def _night(config: Config, run: Run, progress: Progress, report: str | None) -> Night:
+    stages = progress.stages
+    metrics, clean = stages.get("evaluate", {}), stages.get("clean", {})
+    naive = metrics.get("baselines", {})
+    best = min(naive, key=naive.__getitem__) if naive else None
+    lists = metrics.get("lists", {})
+    return Night(
+        run_id=run.run_id,
+        cutoff=run.cutoff,
+        outcome=progress.outcome,
+        reasons=progress.reasons,
+        rmse=metrics.get("rmse"),
+        max_rmse=config.gate.max_rmse if metrics else None,
+        publication_id=stages["publish"]["publication_id"] if progress.stopped_at is None else None,
+        report=report,
+        figures={
+            "n": metrics.get("n"),
+            "rmse_interval": metrics.get("rmse_interval"),
+            "best_naive": best,
+            "best_naive_rmse": naive[best] if best else None,
+            "champion_rmse": (metrics.get("champion") or {}).get("rmse"),
+            "recall": lists.get("model", {}).get("recall@10"),
+            "popularity_recall": lists.get("popularity", {}).get("recall@10"),
+            "coverage": lists.get("model", {}).get("coverage"),
+            "pairs": clean.get("pairs"),
+            "users": clean.get("users"),
+            "seconds": round(sum(summary["seconds"] for summary in stages.values()), 3),
+            "override": bool(progress.override),
+        },
+    )
