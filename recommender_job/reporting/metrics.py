@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, get_args
 
 from recommender_job.config import Config
-from recommender_job.errors import NotPublished
+from recommender_job.errors import ArtifactBroken, NotPublished
 from recommender_job.publishing.publications import status
 from recommender_job.reporting.nights import Outcome, nights
 from recommender_job.reporting.prometheus import Family, render, write
@@ -128,13 +129,16 @@ def _of_the_stages(folder: RunFolder) -> Iterator[Family]:
 
 def _summaries(folder: RunFolder) -> Iterator[tuple[str, dict[str, Any]]]:
     """The summaries of a run up to the first stage that has not finished: later ones are of an earlier attempt."""
-    planned = folder.summary_if_finished("plan_shards") or {}
-    shards = [stage_of(shard) for shard in planned.get("shards", [])]
-    for stage in ("extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards", *shards, "publish"):
-        summary = folder.summary_if_finished(stage)
-        if summary is None:
-            return
-        yield stage, summary
+    stages = ["extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards"]
+    # A damaged file must not take the freshness away with it; whoever reads it next fails and says so.
+    with contextlib.suppress(ArtifactBroken):
+        for stage in stages:
+            summary = folder.summary_if_finished(stage)
+            if summary is None:
+                return
+            yield stage, summary
+            if stage == "plan_shards":
+                stages += [*map(stage_of, summary["shards"]), "publish"]
 
 
 def _live(database: Database) -> dict[str, Any] | None:

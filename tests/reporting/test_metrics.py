@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from recommender_job.config import Config
+from recommender_job.errors import NothingToTrainOn
+from recommender_job.nightly import run_night
 from recommender_job.reporting.metrics import families, update
 from recommender_job.reporting.nights import Night, record
 from recommender_job.reporting.prometheus import render
-from recommender_job.runs import folder_of
+from recommender_job.runs import Run, folder_of
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
 from tests.publishing.by_hand import publish
@@ -101,3 +103,24 @@ def test_the_file_and_the_summary(make_config: Callable[..., Config], database: 
     assert file.read_text("utf-8") == render(families(config, database, CUTOFF + 37 * HOUR))
     update(config, CUTOFF + 38 * HOUR)
     assert f"{(CUTOFF + 38 * HOUR).timestamp():.0f}" in file.read_text("utf-8")
+
+
+def test_a_damaged_run_folder_does_not_take_the_freshness_away(config: Config, database: Database) -> None:
+    publish(database, {1: (5,)}, data_through=CUTOFF)
+    record(database, Night("a run", CUTOFF, "failed"))
+    folder = RunFolder(config.runs, folder_of("a run"))
+    folder.finish("extract", {"seconds": 1})
+    folder.finish("clean", {"seconds": 1})
+    Path(folder.url("finished/clean.json")).write_text("{", "utf-8")
+    found = figures(config, database, CUTOFF)
+    assert ("published",) in found
+    assert [key[1] for key in found if key[0] == "night_stage_duration_seconds"] == ["extract"]
+
+
+def test_a_night_that_fails_at_once_is_in_the_file_too(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    config = make_config({"metrics.textfile": tmp_path})
+    with pytest.raises(NothingToTrainOn):  # the source is empty
+        run_night(config, Run("a-run", CUTOFF))
+    text = (tmp_path / "recommender.prom").read_text("utf-8")
+    assert 'recommender_night_outcome{outcome="failed"} 1\n' in text
+    assert f"recommender_night_cutoff_timestamp_seconds {CUTOFF.timestamp():.0f}\n" in text
