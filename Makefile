@@ -9,11 +9,11 @@ export STACK_HOME
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo stop up down logs up-local down-local logs-local passwords tools \
-	test benchmark check format requirements clean
+	test benchmark check docs docs-configuration format requirements clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-14s%s\n' "$$name" "$$text"; done
+		printf '  make %-20s%s\n' "$$name" "$$text"; done
 
 setup: .venv/.installed ## Build .venv with everything in it, from hashed pins
 
@@ -65,7 +65,7 @@ benchmark: setup ## Measure accuracy, training, extraction and reading beside re
 	$(BIN)/python -m benchmarks.extraction --rows 2000000
 	$(BIN)/python -m benchmarks.readers
 
-check: setup ## Check style, types, the direction of imports, the SQL and the compose file
+check: setup ## Check style, types, the direction of imports, the SQL, the compose file, and that the docs build
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -73,6 +73,13 @@ check: setup ## Check style, types, the direction of imports, the SQL and the co
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
 	@docker compose version >/dev/null 2>&1 || scripts/install-tools.sh docker-compose
 	scripts/check-compose.sh $(COMPOSE)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+docs: setup ## Build the documentation's pages into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+docs-configuration: setup ## Write docs/configuration.md from the settings themselves
+	$(BIN)/python -m scripts.configuration_page
 
 format: setup ## Put the code into the shape that `make check` asks for
 	$(BIN)/ruff format .

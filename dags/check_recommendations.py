@@ -3,6 +3,9 @@
 Reads what the website reads, as the website does, and fails when the lists are stale or not what the table contract
 promises. The error says what is wrong, since when, and what to do next; `docs/runbook.md` explains it. Nothing is
 changed. Whom the setting `notify` names is told.
+
+The task `metrics` goes its own way: it sends how fresh the lists are, and writes the file for Prometheus if
+`metrics.textfile` is set, also while they are stale.
 """
 
 from __future__ import annotations
@@ -11,8 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, task
-from recommender_notices import NOTICES
-from recommender_retries import RETRIES
+from recommender_retries import CALLBACKS, RETRIES
 
 
 @dag(
@@ -20,12 +22,12 @@ from recommender_retries import RETRIES
     catchup=False,
     max_active_runs=1,
     # An hourly check that hangs tells nobody anything.
-    default_args={**RETRIES, **NOTICES, "execution_timeout": timedelta(minutes=10)},
+    default_args={**RETRIES, **CALLBACKS, "execution_timeout": timedelta(minutes=10)},
     doc_md=__doc__,
     tags=["recommendations"],
 )
 def check_recommendations() -> None:
-    """One task: `recommender_job.publishing.freshness`."""
+    """Two tasks that do not wait for each other: the check, and the figures for monitoring."""
 
     @task
     def check() -> dict[str, Any]:
@@ -35,7 +37,18 @@ def check_recommendations() -> None:
 
         return check_now(load_config())
 
+    @task
+    def metrics() -> dict[str, Any]:
+        """Sends how fresh the lists are, and writes the file for Prometheus."""
+        from datetime import UTC, datetime
+
+        from recommender_job.config import load_config
+        from recommender_job.reporting.metrics import update
+
+        return update(load_config(), datetime.now(UTC))
+
     check()
+    metrics()
 
 
 check_recommendations()

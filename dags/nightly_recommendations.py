@@ -23,8 +23,8 @@ from typing import Any
 from airflow.sdk import Asset, CronTriggerTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 from recommender_approval import GateApproval
-from recommender_notices import NOTICES, Notice
-from recommender_retries import RETRIES
+from recommender_notices import Notice
+from recommender_retries import CALLBACKS, RETRIES
 
 RECOMMENDATIONS = Asset(
     name="recommendations", uri="postgres://recommender/recommendations", extra={"contract": "docs/table-contract.md"}
@@ -44,7 +44,9 @@ PARAMS = {
         title="Cutoff",
         description="Ratings before this moment are seen. Empty: the moment the run was due.",
     ),
-    "dry_run": Param(False, type="boolean", title="Dry run", description="Build and check, but do not switch."),
+    "dry_run": Param(
+        False, type="boolean", title="Dry run", description="Build and check, but do not switch. Off: config."
+    ),
     "when_blocked": Param(
         None,
         enum=[None, "auto", "ask", "stop"],
@@ -63,7 +65,7 @@ def night() -> tuple[Any, Any]:
 
     context = get_current_context()
     form = context["params"]
-    asked = {key: form[key] for key in ("top_n", "shards", "dry_run") if form[key] is not None}
+    asked = {key: form[key] for key in ("top_n", "shards", "dry_run") if form[key]}
     if form["when_blocked"] is not None:
         asked["gate.when_blocked"] = form["when_blocked"]
     config = load_config({**asked, **form["settings"]})
@@ -77,7 +79,7 @@ def night() -> tuple[Any, Any]:
     schedule=CronTriggerTimetable("0 2 * * *", timezone="America/Bogota", interval=timedelta(days=1)),
     catchup=False,
     max_active_runs=1,
-    default_args={**RETRIES, **NOTICES},
+    default_args={**RETRIES, **CALLBACKS},
     params=PARAMS,
     doc_md=__doc__,
     tags=["recommendations"],

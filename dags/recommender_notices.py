@@ -112,4 +112,3 @@ def told_already(ti: Any) -> bool:
 
 
 #: For `default_args` of a DAG.
-NOTICES = {"on_failure_callback": [Notice("failure")], "on_retry_callback": [Notice("retry")]}

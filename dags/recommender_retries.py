@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from recommender_metrics import send_failure, send_summary
+from recommender_notices import Notice
 
 #: A retry is for what may pass: the database is away, the disk is full, the process was killed. Bad data and a blocked
 #: gate fail at once; and so does what nobody expected: a defect of the job does the same again, hours later. What takes
@@ -25,4 +27,10 @@ RETRIES = {
         default=RetryAction.FAIL,
     ),
     "execution_timeout": timedelta(hours=4),
+}
+#: What is told of a task's end. The notice comes last: its lines are those that end the log.
+CALLBACKS = {
+    "on_success_callback": [send_summary],
+    "on_failure_callback": [send_failure, Notice("failure")],
+    "on_retry_callback": [Notice("retry")],
 }

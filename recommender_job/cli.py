@@ -9,7 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from recommender_job import cli_database, cli_erasing, cli_explaining, cli_publications, cli_quarantine, console
+from recommender_job import (
+    cli_config,
+    cli_database,
+    cli_erasing,
+    cli_explaining,
+    cli_metrics,
+    cli_publications,
+    cli_quarantine,
+    console,
+)
 from recommender_job.cli_options import (
     DateFormat,
     Delimiter,
@@ -34,11 +43,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_config.app, name="config")
 app.add_typer(cli_database.app, name="db")
 app.add_typer(cli_publications.app, name="publications")
 app.add_typer(cli_quarantine.app, name="quarantine")
 app.add_typer(cli_explaining.app)
 app.add_typer(cli_erasing.app)
+app.add_typer(cli_metrics.app)
 
 
 @app.command()

@@ -1,12 +1,11 @@
 """All settings of the job, in one frozen, validated object that is passed in.
 
-Sources, later ones win: defaults, `preset`, `recommender.toml`, environment (`RECOMMENDER_…`, `__` between levels),
-and `--set key=value` or a DAG run's settings.
+Sources, later ones win: defaults, `preset`, `recommender.toml` or the file that `RECOMMENDER_CONFIG` names,
+environment (`RECOMMENDER_…`, `__` between levels), and `--set key=value` or a DAG run's settings.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -25,13 +24,16 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
-    TomlConfigSettingsSource,
 )
 
-from recommender_job.environment import ENV_PREFIX, StrictEnvironment, known_keys, suggest
+from recommender_job.config_file import ConfigFile
+from recommender_job.config_problems import Problem, first_of, invalid, unknown_in_environment
+from recommender_job.environment import ENV_PREFIX, Environment
 from recommender_job.errors import ConfigurationError
 from recommender_job.operating import MetricsConfig, NotifyConfig, ReportConfig
+from recommender_job.overrides import nested_settings
 from recommender_job.safeguards import ChecksConfig, QuarantineConfig, RulesConfig, SanityConfig
+from recommender_job.sections import empty_is_none
 from recommender_job.settings import (
     PRESETS,
     EvaluationConfig,
@@ -52,7 +54,6 @@ class Config(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
         env_nested_delimiter="__",
-        toml_file="recommender.toml",
         frozen=True,
         extra="forbid",
     )
@@ -128,6 +129,7 @@ class Config(BaseSettings):
     @classmethod
     def _start_from_preset(cls, values: Any) -> Any:
         """Explicit model settings win over the preset's, whichever source they come from."""
+        values = empty_is_none(cls, values, but="database_url")  # the embedded one instead would be a surprise
         preset = PRESETS.get(str(values.get("preset", "default")), {})
         given = values.get("model", {})
         if isinstance(given, Mapping) and preset:
@@ -189,7 +191,7 @@ class Config(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Overrides first, then the environment, then the file."""
-        return init_settings, StrictEnvironment(settings_cls), TomlConfigSettingsSource(settings_cls)
+        return init_settings, Environment(settings_cls), ConfigFile(settings_cls)
 
     @property
     def runs(self) -> str:
@@ -201,43 +203,35 @@ def load_config(overrides: Mapping[str, Any] | Iterable[str] = ()) -> Config:
     """Reads the configuration.
 
     Args:
-        overrides: `{"gate.max_rmse": 0.9}` or `["gate.max_rmse=0.9"]`; dots lead into sections.
+        overrides: `{"gate.max_rmse": 0.9}`, `{"gate": {"max_rmse": 0.9}}` or `["gate.max_rmse=0.9"]`; dots lead into
+            sections.
 
     Raises:
         ConfigurationError: A key is unknown or a value out of bounds; names the key, the value and the nearest key.
     """
-    nested: dict[str, Any] = {}
-    pairs = overrides.items() if isinstance(overrides, Mapping) else map(_split_assignment, overrides)
-    for key, value in pairs:
-        *sections, last = key.split(".")
-        place = nested
-        for section in sections:
-            place = place.setdefault(section, {})
-            if not isinstance(place, dict):
-                raise ConfigurationError(f"`{section}` is a section, not a value.", action=f"Set `{key}` alone.")
-        place[last] = value
+    nested, unknown = nested_settings(overrides), unknown_in_environment(Config)
+    if unknown:
+        raise first_of(unknown)
     try:
         return Config(**nested)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"recommender.toml is no TOML: {error}.", action="Correct the file.") from None
     except SettingsError as error:
         raise ConfigurationError(f"{error}.", action="Correct the environment variable of that section.") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "settings"
-        known = set(known_keys(Config))
-        if first["type"] == "extra_forbidden":
-            raise ConfigurationError(f"Unknown setting `{key}`.", action=suggest(key, known)) from None
-        # Only a single value is shown: a whole section, or a URL, may hold a password.
-        single = isinstance(first["input"], str | int | float) and key not in ("database_url", "runs_url")
-        shown = f" (given: {first['input']!r})" if single else ""
-        raise ConfigurationError(
-            f"Setting `{key}`: {first['msg']}{shown}.", action=f"Correct `{key}` and start again."
-        ) from None
+        raise first_of(invalid(Config, error)) from None
 
 
-def _split_assignment(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise ConfigurationError(f"`{text}` is not key=value.", action="Write for example --set gate.max_rmse=0.9.")
-    return key.strip(), value.strip()
+def problems_of(overrides: Mapping[str, Any] | Iterable[str] = ()) -> list[Problem]:
+    """Everything that is wrong with the settings, where `load_config` tells the first.
+
+    Raises:
+        ConfigurationError: There is nothing to look at: the file is no TOML, or an override no assignment.
+    """
+    nested, found = nested_settings(overrides), unknown_in_environment(Config)
+    try:
+        Config(**nested)
+    except SettingsError as error:
+        raise ConfigurationError(f"{error}.", action="Correct the environment variable of that section.") from None
+    except ValidationError as error:
+        # A misspelt key of a section that exists is found twice: in the environment, and then in the section.
+        found += [problem for problem in invalid(Config, error) if problem.key not in {one.key for one in found}]
+    return found

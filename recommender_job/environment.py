@@ -10,13 +10,13 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_settings import EnvSettingsSource
 
-from recommender_job.errors import ConfigurationError
-
 ENV_PREFIX = "RECOMMENDER_"
+#: Names the file with the settings; no setting itself, for it says where settings are.
+FILE_VARIABLE = f"{ENV_PREFIX}CONFIG"
 
 
-class StrictEnvironment(EnvSettingsSource):
-    """Environment variables, where a misspelt `RECOMMENDER_…` is an error instead of being ignored."""
+class Environment(EnvSettingsSource):
+    """Environment variables; what is no JSON, where JSON is asked for, is left to the setting's own validation."""
 
     def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
         """JSON where it is JSON; anything else is for the field's own validation."""
@@ -25,22 +25,32 @@ class StrictEnvironment(EnvSettingsSource):
         except ValueError:
             return value
 
-    def __call__(self) -> dict[str, Any]:
-        """The settings that the environment holds.
 
-        Raises:
-            ConfigurationError: A variable names no setting.
-        """
-        known = set(known_keys(self.settings_cls))
-        tops = {key.split(".")[0] for key in known}
-        for name in os.environ:
-            if name.startswith(ENV_PREFIX):
-                key = name.removeprefix(ENV_PREFIX).lower().replace("__", ".")
-                if key not in tops and not any(_names(pattern, key) for pattern in known):
-                    raise ConfigurationError(
-                        f"Environment variable {name} names no setting.", action=suggest(key, known)
-                    )
-        return super().__call__()
+def unknown_variables(model: type[BaseModel]) -> dict[str, str]:
+    """Variables `RECOMMENDER_…` that name no setting, each with the key that it would have."""
+    known = set(known_keys(model))
+    tops = {key.split(".")[0] for key in known}
+    found = {
+        name: _key_of(name) for name in sorted(os.environ) if name.startswith(ENV_PREFIX) and name != FILE_VARIABLE
+    }
+    return {
+        name: key
+        for name, key in found.items()
+        if key not in tops and not any(_names(pattern, key) for pattern in known)
+    }
+
+
+def variable_of(key: str) -> str:
+    """The environment variable of a setting."""
+    return ENV_PREFIX + key.replace(".", "__").upper()
+
+
+def variable_that_sets(key: str) -> str:
+    """The variable in the environment that gives a setting its value: its own one, or that of a section around it."""
+    parts = key.split(".")
+    given = {name.upper(): name for name in os.environ}
+    own = [variable_of(".".join(parts[:length])) for length in range(len(parts), 0, -1)]
+    return next((given[name] for name in own if name in given), own[0])
 
 
 def known_keys(model: type[BaseModel]) -> Iterable[str]:
@@ -57,18 +67,18 @@ def known_keys(model: type[BaseModel]) -> Iterable[str]:
             yield from (f"{name}.{inner}" for inner in known_keys(section))
 
 
-def _names(pattern: str, key: str) -> bool:
-    section = pattern.removesuffix(".*")
-    return key == section or (section != pattern and key.startswith(f"{section}."))
-
-
 def suggest(key: str, known: set[str]) -> str:
     """What to do about a key that is no setting: the nearest one, if any is near."""
     # Compared without the section too, so that `max_rmse` finds `gate.max_rmse`.
     tails = {name.rsplit(".", 1)[-1]: name for name in known}
     near = difflib.get_close_matches(key, [*known, *tails], n=1, cutoff=0.5)
-    return (
-        f"Did you mean `{tails.get(near[0], near[0])}`?"
-        if near
-        else "See the settings in recommender_job/config.py and settings.py."
-    )
+    return f"Did you mean `{tails.get(near[0], near[0])}`?" if near else "See the settings in docs/configuration.md."
+
+
+def _key_of(name: str) -> str:
+    return name.removeprefix(ENV_PREFIX).lower().replace("__", ".")
+
+
+def _names(pattern: str, key: str) -> bool:
+    section = pattern.removesuffix(".*")
+    return key == section or (section != pattern and key.startswith(f"{section}."))

@@ -184,7 +184,7 @@ def report(config: Config, run: Run, folder: RunFolder) -> Summary:
         override = result(config, run.run_id).get("override")
     except (StageMissing, ArtifactBroken):
         override = None  # not as far as the gate
-    return work(config, run, folder, REPORT, VERDICT, override, now=datetime.now(UTC))
+    return work(config, run, folder, REPORT, approval.VERDICT, override, now=datetime.now(UTC))
 
 
 def _report_anyway(config: Config, run: Run) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
-from recommender_job.settings import Section, split_list
+from recommender_job.sections import Section, split_list
 
 
 class NotifyConfig(Section):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from recommender_job.settings import Section, split_list
+from recommender_job.sections import Section, split_list
 
 
 class QuarantineConfig(Section):

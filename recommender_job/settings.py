@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from recommender_job.sections import Section, split_list
 
 Holdout = Literal["last", "time", "random"]
-
-
-class Section(BaseModel):
-    """Base of the sections: frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def split_list(value: Any) -> Any:
-    """`256,64`, or one number, as it is written in the environment and on the command line."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return (value,)
-    if isinstance(value, str):
-        return tuple(part for part in value.strip("[]() ").split(",") if part.strip())
-    return value
 
 
 class ModelConfig(Section):

@@ -51,7 +51,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(key: str, nearest: str)
 
 
 def test_a_key_like_no_other() -> None:
-    assert refused({"zzzzzz": 1}).action == "See the settings in recommender_job/config.py and settings.py."
+    assert refused({"zzzzzz": 1}).action == "See the settings in docs/configuration.md."
 
 
 def test_unknown_keys_of_the_file_are_refused() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from recommender_job.config import Config
 from recommender_job.errors import GateBlocked
-from recommender_job.evaluating.gate import tables
+from recommender_job.evaluating.gate import table, tables
 from recommender_job.runs import Run
 from recommender_job.storage.artifacts import RunFolder
 

@@ -9,6 +9,7 @@ from typing import Any
 from recommender_job.config import Config
 from recommender_job.errors import ArtifactBroken, StorageFailed
 from recommender_job.reporting.exposure import Exposure, exposure_of
+from recommender_job.reporting.metrics import update
 from recommender_job.reporting.nights import Night, record
 from recommender_job.reporting.page import page
 from recommender_job.reporting.progress import Progress, progress_of
@@ -28,7 +29,7 @@ def report(
     *,
     now: datetime,
 ) -> dict[str, Any]:
-    """Writes the report of a run and keeps the night among the nights.
+    """Writes the report of a run, keeps the night among the nights, and renews the figures for monitoring.
 
     Args:
         config: Settings.
@@ -43,7 +44,7 @@ def report(
         `outcome`, `reasons`, `report` (path or URL) and `publication_id`.
 
     Raises:
-        StorageFailed: The report could not be written; the night is kept all the same.
+        StorageFailed: The report, or the file for Prometheus, could not be written; the night is kept all the same.
         DatabaseAway: The night could not be kept; the report is written, without what the database knows.
     """
     progress = progress_of(folder, verdict, override)
@@ -59,6 +60,7 @@ def report(
     if remembered.trouble is not None:
         raise remembered.trouble
     record(Database.of(config), night)
+    update(config, now)  # once the night is among those that it tells of
     return {
         "outcome": night.outcome,
         "reasons": list(night.reasons),

@@ -1,4 +1,4 @@
-"""The hourly check's only task, called as Airflow calls it."""
+"""The hourly check's tasks, called as Airflow calls them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,36 @@ FOLDER = Path(__file__).resolve().parents[2] / "dags"
 
 
 @pytest.fixture
-def body(database: Database, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The task's function, in a worker whose environment names the fresh database."""
+def tasks(database: Database, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The tasks' functions, in a worker whose environment names the fresh database."""
     monkeypatch.setenv("RECOMMENDER_DATABASE_URL", plain_url(database.url))
     bag = BundleDagBag(FOLDER / "check_recommendations.py", bundle_path=FOLDER)
     assert bag.import_errors == {}
-    (task,) = bag.dags["check_recommendations"].tasks
-    return task.python_callable
+    found: Any = bag.dags["check_recommendations"].tasks
+    assert all(not task.upstream_task_ids for task in found), "the figures come also while the check fails"
+    return {task.task_id: task.python_callable for task in found}
 
 
-def test_it_is_short(body: Any) -> None:
-    lines = inspect.getsource(body).split('"""')[-1].strip().splitlines()
-    assert len([line for line in lines if line.strip()]) <= 5
+@pytest.fixture
+def body(tasks: dict[str, Any]) -> Any:
+    assert set(tasks) == {"check", "metrics"}
+    return tasks["check"]
+
+
+def test_they_are_short(tasks: dict[str, Any]) -> None:
+    for body in tasks.values():
+        lines = inspect.getsource(body).split('"""')[-1].strip().splitlines()
+        assert len([line for line in lines if line.strip()]) <= 5
+
+
+def test_figures_come_whatever_is_live(
+    database: Database, tasks: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RECOMMENDER_METRICS__TEXTFILE", str(tmp_path))
+    assert tasks["metrics"]() == {"textfile": str(tmp_path / "recommender.prom")}
+    publish(database, {1: (5,)}, data_through=LONG_AGO)
+    assert tasks["metrics"]()["is_stale"] is True
+    assert "recommender_stale 1" in (tmp_path / "recommender.prom").read_text("utf-8")
 
 
 def test_green_red_and_redder(database: Database, body: Any) -> None:

@@ -19,6 +19,7 @@ FILES = [
     "check_recommendations.py",
     "nightly_recommendations.py",
     "recommender_approval.py",
+    "recommender_metrics.py",
     "recommender_notices.py",
     "recommender_retries.py",
 ]
@@ -68,8 +69,7 @@ def test_people_find_their_way(dags: dict[str, DAG]) -> None:
 
 
 def test_only_what_may_pass_is_retried(dags: dict[str, DAG]) -> None:
-    (task,) = dags["check_recommendations"].tasks
-    settings: Any = vars(task)
+    settings: Any = vars(dags["check_recommendations"].get_task("check"))
     night: Any = vars(dags["nightly_recommendations"].get_task("publish"))
     assert settings["execution_timeout"] == timedelta(minutes=10)
     assert settings["retry_policy"].serialize() == night["retry_policy"].serialize()

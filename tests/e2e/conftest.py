@@ -39,7 +39,17 @@ def live_database(home: Path) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def airflow_env(home: Path, live_database: Database) -> dict[str, str]:
+def statsd() -> Iterator[socket.socket]:
+    """Where the metrics of all processes arrive; the kernel keeps the first ones until somebody reads them."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        receiver.bind(("127.0.0.1", 0))
+        receiver.setblocking(False)
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def airflow_env(home: Path, live_database: Database, statsd: socket.socket) -> dict[str, str]:
     """Environment of every Airflow process and of the job inside it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -59,6 +69,9 @@ def airflow_env(home: Path, live_database: Database) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__METRICS__METRICS_ALLOW_LIST": "recommender",
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_PORT": str(statsd.getsockname()[1]),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata.render_as_string(hide_password=False),
         "RECOMMENDER_DATABASE_URL": plain_url(live_database.url.set(password=PASSWORD)),
         "RECOMMENDER_HOME": str(home),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,21 @@ def test_every_task_of_a_good_night_succeeds(airflow: Airflow, first_run: str, l
             "select publication_id, users, rows from recommender.publication where run_id = :run_id", run_id=first_run
         )
     assert [(row["users"], row["rows"]) for row in mine] == [(USERS, USERS * 7)]
+
+
+def test_every_stage_has_sent_its_figures(first_run: str, statsd: socket.socket) -> None:
+    found: dict[str, list[str]] = {}
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            name, value = statsd.recv(65536).decode().split(":", 1)
+            found.setdefault(name.removeprefix("airflow.recommender."), []).append(value)
+    timed = {name.removesuffix(".duration") for name in found if name.endswith(".duration")}
+    assert timed == {*STAGES} - {"plan_shards", "announce"}, "these two return no summary"
+    assert len(found["score.duration"]) == 3
+    assert f"{USERS * 7}.0|g" in found["publish.rows"]
+    assert found["gate.passed"][0] == "1.0|g"
+    assert 0 < float(found["evaluate.rmse"][0].removesuffix("|g")) < 9
+    assert not [name for name in found if name.endswith(".failed")]
 
 
 def test_publishing_tells_waiting_dags(airflow: Airflow, first_run: str) -> None:
