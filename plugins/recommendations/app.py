@@ -8,12 +8,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
-from recommender_job.errors import NotPublished, RecommenderError, TransientError
 from starlette.exceptions import HTTPException
 
 from recommendations import pages, rollback
 from recommendations.access import NotAllowedError, NotSignedInError, login_url
 from recommendations.showing import HERE, page
+from recommender_job.errors import NotPublished, RecommenderError, TransientError
 
 log = logging.getLogger(__name__)
 

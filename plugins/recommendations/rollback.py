@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
-from recommender_job.errors import RecommenderError
-from recommender_job.publishing import publications
 
 from recommendations.access import RollingBack
 from recommendations.airflow_records import record
 from recommendations.reading import configured, kept
 from recommendations.showing import page
 from recommendations.tokens import accepts, token
+from recommender_job.errors import RecommenderError
+from recommender_job.publishing import publications
 
 router = APIRouter(prefix="/rollback")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def rendered(text: str) -> str:
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(text)
     taken: dict[str, int] = {}
-    for opening, title in zip(tokens, tokens[1:], strict=False):
+    for opening, title in itertools.pairwise(tokens):
         if opening.type == "heading_open":
             name = anchor("".join(part.content for part in title.children or ()))
             again = taken[name] = taken.get(name, -1) + 1

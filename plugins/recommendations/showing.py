@@ -17,11 +17,11 @@ from recommendations.access import airflow_root
 HERE = Path(__file__).parent
 _SHARED = "base-uri 'none'; frame-ancestors 'self'"
 #: Of our own pages: nothing from outside, no style or script in the page itself.
-PAGE_POLICY = (
-    f"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; {_SHARED}"
-)
+PAGE_POLICY = f"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; {_SHARED}"
 #: Of a report, which is one file that carries its styles and pictures: it runs nothing and sends nothing.
-REPORT_POLICY = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; form-action 'none'; {_SHARED}"
+REPORT_POLICY = (
+    f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; form-action 'none'; {_SHARED}"
+)
 
 
 def page(request: Request, template: str, *, code: int = 200, **shown: Any) -> HTMLResponse:
@@ -33,8 +33,10 @@ def page(request: Request, template: str, *, code: int = 200, **shown: Any) -> H
         code: Status of the response.
         shown: What the template needs.
     """
-    html = _environment().get_template(template).render(
-        base=request.scope["root_path"], airflow=airflow_root(request), **shown
+    html = (
+        _environment()
+        .get_template(template)
+        .render(base=request.scope["root_path"], airflow=airflow_root(request), **shown)
     )
     return HTMLResponse(html, code, headers=headers(PAGE_POLICY))
 
