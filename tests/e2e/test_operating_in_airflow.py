@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from recommender_job.publishing.publications import publications, status
 from recommender_job.ratings.columns import Columns
 from recommender_job.ratings.importer import import_ratings
 from recommender_job.ratings.sample import sample_ratings
+from recommender_job.runs import folder_of
 from recommender_job.storage.database import Database
 from tests.e2e.conftest import ROOT
 from tests.e2e.stack import DAG, Airflow, wait_until
@@ -98,10 +100,21 @@ def first_run(airflow: Airflow, live_database: Database, home: Path) -> str:
 
 
 def ask(airflow: Airflow, **settings: Any) -> str:
-    """Starts a night that the gate blocks, and waits until it asks."""
-    run_id = airflow.trigger({"settings": {**BLOCKED, **settings}, "when_blocked": "ask"})
-    wait_until(lambda: airflow.states(run_id).get("approve") == {"awaiting_input"}, 120, "the approval to open")
-    return run_id
+    """Starts a night that the gate blocks."""
+    return airflow.trigger({"settings": {**BLOCKED, **settings}, "when_blocked": "ask"})
+
+
+def wait_for_question(airflow: Airflow, home: Path, run_id: str, times: int = 1) -> None:
+    """Waits until a run asks, and the scheduler has heard of that: it takes no answer for the end of the question."""
+    wait_until(lambda: airflow.states(run_id).get("approve") == {"awaiting_input"}, 120, "the question")
+
+    def heard() -> bool:
+        lines = (home / "scheduler.log").read_text("utf-8", "replace").splitlines()
+        return (
+            sum("Received executor event" in line and "'approve'" in line and run_id in line for line in lines) >= times
+        )
+
+    wait_until(heard, 30, "the scheduler to hear of the question")
 
 
 def answer(airflow: Airflow, run_id: str, option: str, reason: str) -> dict[str, Any]:
@@ -152,11 +165,81 @@ def test_tensorflow_says_nothing_in_the_log(airflow: Airflow, first_run: str) ->
         assert [event for event in told if event.get("level") in ("error", "warning", "critical")] == []
 
 
+@contextlib.contextmanager
+def database_down(database: Database, folder: Path) -> Iterator[None]:
+    name = {"name": str(database.url.database)}
+    with Database(database.url.set(database="postgres")).autocommit() as session:
+        session.define("alter database {name} allow_connections false", name)
+        try:
+            yield
+        finally:
+            session.define("alter database {name} allow_connections true", name)
+
+
+@contextlib.contextmanager
+def bad_data(database: Database, folder: Path) -> Iterator[None]:
+    with database.transaction() as transaction:
+        transaction.run("alter table website.ratings rename to ratings_gone")
+    yield
+    with database.transaction() as transaction:
+        transaction.run("alter table website.ratings_gone rename to ratings")
+
+
+@contextlib.contextmanager
+def damaged_plan(database: Database, folder: Path) -> Iterator[None]:
+    (folder / "plan" / "users.parquet").write_bytes(b"<html>Service unavailable</html>")
+    yield
+
+
+@contextlib.contextmanager
+def no_room(database: Database, folder: Path) -> Iterator[None]:
+    """A folder that cannot be written to: what stands in its place is a file."""
+    (folder / "clean").rename(folder / "clean-aside")
+    (folder / "clean").write_text("")
+    yield
+
+
+@pytest.mark.parametrize(
+    ("trouble", "task", "shard", "state", "error"),
+    [
+        (database_down, "extract", -1, "up_for_retry", "DatabaseAway"),
+        (bad_data, "extract", -1, "failed", "SourceBroken"),
+        (damaged_plan, "score", 1, "failed", "ArtifactBroken"),
+        (no_room, "clean", -1, "up_for_retry", "StorageFailed"),
+    ],
+)
+def test_the_last_lines_of_the_log_say_what_to_do(
+    airflow: Airflow, first_run: str, live_database: Database, home: Path, hook: HookSink, trouble: Any, task: str,
+    shard: int, state: str, error: str,
+) -> None:  # fmt: skip
+    hook.texts.clear()
+    only = [task, shard] if shard >= 0 else task
+    body = {"dry_run": False, "dag_run_id": first_run, "task_ids": [only], "only_failed": False}
+    with trouble(live_database, home / "runs" / folder_of(first_run)):
+        airflow.call("POST", f"dags/{DAG}/clearTaskInstances", body)
+        wait_until(lambda: state in airflow.states(first_run)[task], 60, f"{task} to be {state}")
+        attempt = next(
+            t["try_number"] for t in airflow.tasks(first_run) if t["task_id"] == task and t["map_index"] == shard
+        )
+    told = last_block(log_lines(airflow, first_run, task, shard=shard, attempt=attempt))
+    assert told["FAILED"].startswith(f"{task} (shard 1) of" if shard >= 0 else f"{task} of")
+    assert told["WHY"].startswith(f"{error}: ")
+    assert told["DO"].startswith("Nothing yet: Airflow tries again") == (state == "up_for_retry")
+    assert ("cannot be read" in told["WEBSITE"]) == (error == "DatabaseAway")
+    assert told["RUNBOOK"] == f"{RUNBOOK}#{error.lower()}"
+    assert len(hook.texts) == (state == "failed"), "nobody is told of what is tried again"
+    if state == "up_for_retry":
+        airflow.call("PATCH", f"dags/{DAG}/dagRuns/{first_run}", {"state": "failed"})
+
+
 def test_asked_rejected_then_asked_again_and_approved(
-    airflow: Airflow, live_database: Database, hook: HookSink, mail: MailSink
+    airflow: Airflow, live_database: Database, hook: HookSink, mail: MailSink, home: Path
 ) -> None:
+    hook.texts.clear()
+    mail.messages.clear()
     before = status(live_database)
     run_id = ask(airflow)
+    wait_for_question(airflow, home, run_id)
     asked = answer(airflow, run_id, "Reject", "the holdout looks right")
     assert run_id in asked["subject"]
     for expected in ("above the bound gate.max_rmse 0.1", "challenger", "global_mean"):
@@ -177,7 +260,7 @@ def test_asked_rejected_then_asked_again_and_approved(
     mail.messages.clear()
 
     airflow.clear_failed(run_id)
-    wait_until(lambda: airflow.states(run_id).get("approve") == {"awaiting_input"}, 60, "the second question")
+    wait_for_question(airflow, home, run_id, 3)  # heard of: the question, the rejection, the question again
     answer(airflow, run_id, "Approve", "the fair's odd day")
     assert airflow.finish(run_id) == "success"
     newest = publications(live_database)[0]
