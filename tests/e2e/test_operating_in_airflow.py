@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from recommender_job.runs import folder_of
 from recommender_job.storage.database import Database
 from tests.e2e.conftest import ROOT
 from tests.e2e.stack import DAG, Airflow, wait_until
+from tests.e2e.troubles import bad_data, damaged_plan, database_down, last_block, log_lines, no_room, try_of
 from tests.sinks import HookSink, MailSink, serving
 
 QUICK = {"model.epochs": 3, "model.hidden_layers": "16,8", "gate.max_rmse": 9}
@@ -124,27 +124,6 @@ def answer(airflow: Airflow, run_id: str, option: str, reason: str) -> dict[str,
     return asked
 
 
-def log_lines(
-    airflow: Airflow, run_id: str, task: str, *, dag: str = DAG, attempt: int = 1, shard: int = -1
-) -> list[str]:
-    url = f"/api/v2/dags/{dag}/dagRuns/{run_id}/taskInstances/{task}/logs/{attempt}"
-    answer = airflow.client.get(url, params={"map_index": shard}, headers={"Accept": "application/json"})
-    content = answer.raise_for_status().json()["content"]
-    (Path("/tmp/h2t/logs") / f"{task}-{attempt}-{run_id[-6:]}.json").write_text(json.dumps(content, indent=1))
-    return [event["event"] for event in content if not event["event"].startswith("::")]
-
-
-def last_block(lines: list[str]) -> dict[str, str]:
-    """The lines that end a failed task's log, by their label."""
-    start = max(number for number, line in enumerate(lines) if line.startswith("FAILED "))
-    found: dict[str, str] = {}
-    for line in lines[start:]:
-        label = line[:9].strip() or list(found)[-1]
-        found[label] = "\n".join(filter(None, (found.get(label), line[9:])))
-    assert list(found) == ["FAILED", "WHY", "WEBSITE", "DO", "RUNBOOK", "LOG"], lines[start:]
-    return found
-
-
 def test_a_night_that_ended_well_is_told_in_a_line(first_run: str, hook: HookSink, mail: MailSink) -> None:
     wait_until(lambda: len(mail.messages) == 1, 10, "the message")
     (text,) = hook.texts
@@ -159,53 +138,19 @@ def test_tensorflow_says_nothing_in_the_log(airflow: Airflow, first_run: str) ->
     for task in ("train", "evaluate", "refit"):
         url = f"/api/v2/dags/{DAG}/dagRuns/{first_run}/taskInstances/{task}/logs/1"
         content = airflow.client.get(url, headers={"Accept": "application/json"}).json()["content"]
-        log_lines(airflow, first_run, task)
         told = [event for event in content if not event["event"].startswith("::")]
         assert any("stage finished" in event["event"] for event in told)
         assert [event for event in told if event.get("level") in ("error", "warning", "critical")] == []
 
 
-@contextlib.contextmanager
-def database_down(database: Database, folder: Path) -> Iterator[None]:
-    name = {"name": str(database.url.database)}
-    with Database(database.url.set(database="postgres")).autocommit() as session:
-        session.define("alter database {name} allow_connections false", name)
-        try:
-            yield
-        finally:
-            session.define("alter database {name} allow_connections true", name)
-
-
-@contextlib.contextmanager
-def bad_data(database: Database, folder: Path) -> Iterator[None]:
-    with database.transaction() as transaction:
-        transaction.run("alter table website.ratings rename to ratings_gone")
-    yield
-    with database.transaction() as transaction:
-        transaction.run("alter table website.ratings_gone rename to ratings")
-
-
-@contextlib.contextmanager
-def damaged_plan(database: Database, folder: Path) -> Iterator[None]:
-    (folder / "plan" / "users.parquet").write_bytes(b"<html>Service unavailable</html>")
-    yield
-
-
-@contextlib.contextmanager
-def no_room(database: Database, folder: Path) -> Iterator[None]:
-    """A folder that cannot be written to: what stands in its place is a file."""
-    (folder / "clean").rename(folder / "clean-aside")
-    (folder / "clean").write_text("")
-    yield
-
-
 @pytest.mark.parametrize(
     ("trouble", "task", "shard", "state", "error"),
     [
-        (database_down, "extract", -1, "up_for_retry", "DatabaseAway"),
-        (bad_data, "extract", -1, "failed", "SourceBroken"),
+        # From the last task to the first: a task whose predecessor has failed does not run.
         (damaged_plan, "score", 1, "failed", "ArtifactBroken"),
         (no_room, "clean", -1, "up_for_retry", "StorageFailed"),
+        (database_down, "extract", -1, "up_for_retry", "DatabaseAway"),
+        (bad_data, "extract", -1, "failed", "SourceBroken"),
     ],
 )
 def test_the_last_lines_of_the_log_say_what_to_do(
@@ -217,11 +162,15 @@ def test_the_last_lines_of_the_log_say_what_to_do(
     body = {"dry_run": False, "dag_run_id": first_run, "task_ids": [only], "only_failed": False}
     with trouble(live_database, home / "runs" / folder_of(first_run)):
         airflow.call("POST", f"dags/{DAG}/clearTaskInstances", body)
-        wait_until(lambda: state in airflow.states(first_run)[task], 60, f"{task} to be {state}")
-        attempt = next(
-            t["try_number"] for t in airflow.tasks(first_run) if t["task_id"] == task and t["map_index"] == shard
-        )
-    told = last_block(log_lines(airflow, first_run, task, shard=shard, attempt=attempt))
+        wait_until(lambda: airflow.states(first_run)[task] >= {state}, 60, f"{task} to be {state}")
+        attempt = try_of(airflow, first_run, task, shard)
+
+        def lines() -> list[str]:
+            return log_lines(airflow, first_run, task, shard=shard, attempt=attempt)
+
+        # The state is known before the last line is written.
+        wait_until(lambda: any(line.startswith("LOG ") for line in lines()), 60, "the last line")
+        told = last_block(lines())
     assert told["FAILED"].startswith(f"{task} (shard 1) of" if shard >= 0 else f"{task} of")
     assert told["WHY"].startswith(f"{error}: ")
     assert told["DO"].startswith("Nothing yet: Airflow tries again") == (state == "up_for_retry")
@@ -248,7 +197,7 @@ def test_asked_rejected_then_asked_again_and_approved(
     assert airflow.finish(run_id) == "failed"
     states = airflow.states(run_id)
     assert (states["gate"], states["approve"], states["publish"]) == ({"success"}, {"failed"}, {"upstream_failed"})
-    told = last_block(log_lines(airflow, run_id, "approve", attempt=airflow_try(airflow, run_id)))
+    told = last_block(log_lines(airflow, run_id, "approve", attempt=try_of(airflow, run_id, "approve")))
     assert "Anonymous rejected it: the holdout looks right." in told["WHY"]
     assert f"publication {before['publication_id']} of run" in told["WEBSITE"]
     assert told["RUNBOOK"] == f"{RUNBOOK}#gateblocked"
@@ -273,14 +222,10 @@ def test_nobody_answers_and_the_website_keeps_its_lists(airflow: Airflow, live_d
     before = status(live_database)
     run_id = ask(airflow, **{"gate.answer_hours": 0.002})
     assert airflow.finish(run_id) == "failed"
-    told = last_block(log_lines(airflow, run_id, "approve", attempt=airflow_try(airflow, run_id)))
+    told = last_block(log_lines(airflow, run_id, "approve", attempt=try_of(airflow, run_id, "approve")))
     assert "Nobody answered within 0.002 hours" in told["WHY"]
     assert "The website keeps the active publication" in told["DO"]
     assert status(live_database) == before
-
-
-def airflow_try(airflow: Airflow, run_id: str) -> int:
-    return next(int(task["try_number"]) for task in airflow.tasks(run_id) if task["task_id"] == "approve")
 
 
 def test_a_native_crash_and_a_defect_end_at_once_and_say_so(airflow: Airflow, hook: HookSink) -> None:
