@@ -123,6 +123,5 @@ def _died(what: str, code: int) -> ProcessDied:
         cause = f"The process of `{what}` was ended by {signal.Signals(-code).name}."
     return ProcessDied(
         cause,
-        action="Airflow tries again. If it happens again, look at the lines of the log above, the machine's memory and"
-        " `dmesg`.",
+        action="Look at the lines of the log above, the machine's memory and `dmesg`, then clear the task.",
     )

@@ -15,9 +15,11 @@ from recommender_job.publishing.publications import publications, status
 from recommender_job.ratings.columns import Columns
 from recommender_job.ratings.importer import import_ratings
 from recommender_job.ratings.sample import sample_ratings
+from recommender_job.runs import folder_of
 from recommender_job.storage.database import Database
 from tests.e2e.conftest import ROOT
 from tests.e2e.stack import DAG, Airflow, wait_until
+from tests.e2e.troubles import bad_data, damaged_plan, database_down, last_block, log_lines, no_room, try_of
 from tests.sinks import HookSink, MailSink, serving
 
 QUICK = {"model.epochs": 3, "model.hidden_layers": "16,8", "gate.max_rmse": 9}
@@ -98,10 +100,21 @@ def first_run(airflow: Airflow, live_database: Database, home: Path) -> str:
 
 
 def ask(airflow: Airflow, **settings: Any) -> str:
-    """Starts a night that the gate blocks, and waits until it asks."""
-    run_id = airflow.trigger({"settings": {**BLOCKED, **settings}, "when_blocked": "ask"})
-    wait_until(lambda: airflow.states(run_id).get("approve") == {"awaiting_input"}, 120, "the approval to open")
-    return run_id
+    """Starts a night that the gate blocks."""
+    return airflow.trigger({"settings": {**BLOCKED, **settings}, "when_blocked": "ask"})
+
+
+def wait_for_question(airflow: Airflow, home: Path, run_id: str, times: int = 1) -> None:
+    """Waits until a run asks, and the scheduler has heard of that: it takes no answer for the end of the question."""
+    wait_until(lambda: airflow.states(run_id).get("approve") == {"awaiting_input"}, 120, "the question")
+
+    def heard() -> bool:
+        lines = (home / "scheduler.log").read_text("utf-8", "replace").splitlines()
+        return (
+            sum("Received executor event" in line and "'approve'" in line and run_id in line for line in lines) >= times
+        )
+
+    wait_until(heard, 30, "the scheduler to hear of the question")
 
 
 def answer(airflow: Airflow, run_id: str, option: str, reason: str) -> dict[str, Any]:
@@ -109,27 +122,6 @@ def answer(airflow: Airflow, run_id: str, option: str, reason: str) -> dict[str,
     asked = airflow.call("GET", path)
     airflow.call("PATCH", path, {"chosen_options": [option], "params_input": {"reason": reason}})
     return asked
-
-
-def log_lines(
-    airflow: Airflow, run_id: str, task: str, *, dag: str = DAG, attempt: int = 1, shard: int = -1
-) -> list[str]:
-    url = f"/api/v2/dags/{dag}/dagRuns/{run_id}/taskInstances/{task}/logs/{attempt}"
-    answer = airflow.client.get(url, params={"map_index": shard}, headers={"Accept": "application/json"})
-    content = answer.raise_for_status().json()["content"]
-    (Path("/tmp/h2t/logs") / f"{task}-{attempt}-{run_id[-6:]}.json").write_text(json.dumps(content, indent=1))
-    return [event["event"] for event in content if not event["event"].startswith("::")]
-
-
-def last_block(lines: list[str]) -> dict[str, str]:
-    """The lines that end a failed task's log, by their label."""
-    start = max(number for number, line in enumerate(lines) if line.startswith("FAILED "))
-    found: dict[str, str] = {}
-    for line in lines[start:]:
-        label = line[:9].strip() or list(found)[-1]
-        found[label] = "\n".join(filter(None, (found.get(label), line[9:])))
-    assert list(found) == ["FAILED", "WHY", "WEBSITE", "DO", "RUNBOOK", "LOG"], lines[start:]
-    return found
 
 
 def test_a_night_that_ended_well_is_told_in_a_line(first_run: str, hook: HookSink, mail: MailSink) -> None:
@@ -146,17 +138,57 @@ def test_tensorflow_says_nothing_in_the_log(airflow: Airflow, first_run: str) ->
     for task in ("train", "evaluate", "refit"):
         url = f"/api/v2/dags/{DAG}/dagRuns/{first_run}/taskInstances/{task}/logs/1"
         content = airflow.client.get(url, headers={"Accept": "application/json"}).json()["content"]
-        log_lines(airflow, first_run, task)
         told = [event for event in content if not event["event"].startswith("::")]
         assert any("stage finished" in event["event"] for event in told)
         assert [event for event in told if event.get("level") in ("error", "warning", "critical")] == []
 
 
+@pytest.mark.parametrize(
+    ("trouble", "task", "shard", "state", "error"),
+    [
+        # From the last task to the first: a task whose predecessor has failed does not run.
+        (damaged_plan, "score", 1, "failed", "ArtifactBroken"),
+        (no_room, "clean", -1, "up_for_retry", "StorageFailed"),
+        (database_down, "extract", -1, "up_for_retry", "DatabaseAway"),
+        (bad_data, "extract", -1, "failed", "SourceBroken"),
+    ],
+)
+def test_the_last_lines_of_the_log_say_what_to_do(
+    airflow: Airflow, first_run: str, live_database: Database, home: Path, hook: HookSink, trouble: Any, task: str,
+    shard: int, state: str, error: str,
+) -> None:  # fmt: skip
+    hook.texts.clear()
+    only = [task, shard] if shard >= 0 else task
+    body = {"dry_run": False, "dag_run_id": first_run, "task_ids": [only], "only_failed": False}
+    with trouble(live_database, home / "runs" / folder_of(first_run)):
+        airflow.call("POST", f"dags/{DAG}/clearTaskInstances", body)
+        wait_until(lambda: airflow.states(first_run)[task] >= {state}, 60, f"{task} to be {state}")
+        attempt = try_of(airflow, first_run, task, shard)
+
+        def lines() -> list[str]:
+            return log_lines(airflow, first_run, task, shard=shard, attempt=attempt)
+
+        # The state is known before the last line is written.
+        wait_until(lambda: any(line.startswith("LOG ") for line in lines()), 60, "the last line")
+        told = last_block(lines())
+    assert told["FAILED"].startswith(f"{task} (shard 1) of" if shard >= 0 else f"{task} of")
+    assert told["WHY"].startswith(f"{error}: ")
+    assert told["DO"].startswith("Nothing yet: Airflow tries again") == (state == "up_for_retry")
+    assert ("cannot be read" in told["WEBSITE"]) == (error == "DatabaseAway")
+    assert told["RUNBOOK"] == f"{RUNBOOK}#{error.lower()}"
+    assert len(hook.texts) == (state == "failed"), "nobody is told of what is tried again"
+    if state == "up_for_retry":
+        airflow.call("PATCH", f"dags/{DAG}/dagRuns/{first_run}", {"state": "failed"})
+
+
 def test_asked_rejected_then_asked_again_and_approved(
-    airflow: Airflow, live_database: Database, hook: HookSink, mail: MailSink
+    airflow: Airflow, live_database: Database, hook: HookSink, mail: MailSink, home: Path
 ) -> None:
+    hook.texts.clear()
+    mail.messages.clear()
     before = status(live_database)
     run_id = ask(airflow)
+    wait_for_question(airflow, home, run_id)
     asked = answer(airflow, run_id, "Reject", "the holdout looks right")
     assert run_id in asked["subject"]
     for expected in ("above the bound gate.max_rmse 0.1", "challenger", "global_mean"):
@@ -165,7 +197,7 @@ def test_asked_rejected_then_asked_again_and_approved(
     assert airflow.finish(run_id) == "failed"
     states = airflow.states(run_id)
     assert (states["gate"], states["approve"], states["publish"]) == ({"success"}, {"failed"}, {"upstream_failed"})
-    told = last_block(log_lines(airflow, run_id, "approve", attempt=airflow_try(airflow, run_id)))
+    told = last_block(log_lines(airflow, run_id, "approve", attempt=try_of(airflow, run_id, "approve")))
     assert "Anonymous rejected it: the holdout looks right." in told["WHY"]
     assert f"publication {before['publication_id']} of run" in told["WEBSITE"]
     assert told["RUNBOOK"] == f"{RUNBOOK}#gateblocked"
@@ -177,7 +209,7 @@ def test_asked_rejected_then_asked_again_and_approved(
     mail.messages.clear()
 
     airflow.clear_failed(run_id)
-    wait_until(lambda: airflow.states(run_id).get("approve") == {"awaiting_input"}, 60, "the second question")
+    wait_for_question(airflow, home, run_id, 3)  # heard of: the question, the rejection, the question again
     answer(airflow, run_id, "Approve", "the fair's odd day")
     assert airflow.finish(run_id) == "success"
     newest = publications(live_database)[0]
@@ -190,14 +222,10 @@ def test_nobody_answers_and_the_website_keeps_its_lists(airflow: Airflow, live_d
     before = status(live_database)
     run_id = ask(airflow, **{"gate.answer_hours": 0.002})
     assert airflow.finish(run_id) == "failed"
-    told = last_block(log_lines(airflow, run_id, "approve", attempt=airflow_try(airflow, run_id)))
+    told = last_block(log_lines(airflow, run_id, "approve", attempt=try_of(airflow, run_id, "approve")))
     assert "Nobody answered within 0.002 hours" in told["WHY"]
     assert "The website keeps the active publication" in told["DO"]
     assert status(live_database) == before
-
-
-def airflow_try(airflow: Airflow, run_id: str) -> int:
-    return next(int(task["try_number"]) for task in airflow.tasks(run_id) if task["task_id"] == "approve")
 
 
 def test_a_native_crash_and_a_defect_end_at_once_and_say_so(airflow: Airflow, hook: HookSink) -> None:
