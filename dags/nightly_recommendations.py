@@ -160,7 +160,7 @@ def nightly_recommendations() -> None:
 
         return in_child(nightly.publish, *night())
 
-    @task(outlets=[RECOMMENDATIONS], on_success_callback=[Notice("success")])
+    @task(outlets=[RECOMMENDATIONS], on_success_callback=[*CALLBACKS["on_success_callback"], Notice("success")])
     def announce(summary: dict[str, Any]) -> None:
         """Tells DAGs that wait for the published table; skipped on a dry run."""
         if not summary["published"]:

@@ -109,6 +109,3 @@ def told_already(ti: Any) -> bool:
         return False
     found = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id])
     return "failed" in [str(state) for states in found.values() for state in states.values()]
-
-
-#: For `default_args` of a DAG.
