@@ -30,15 +30,14 @@ RUNBOOK = "https://ops.example/runbook"
 BROKEN = """
 import ctypes
 from airflow.sdk import dag, task
-from recommender_notices import NOTICES
-from recommender_retries import RETRIES
+from recommender_retries import CALLBACKS, RETRIES
 
 
 def crash():
     ctypes.string_at(0)
 
 
-@dag(default_args={**RETRIES, **NOTICES, "retries": 0}, schedule=None)
+@dag(default_args={**RETRIES, **CALLBACKS, "retries": 0}, schedule=None)
 def broken():
     @task
     def crashes():

@@ -190,8 +190,12 @@ def test_a_killed_worker_and_a_restarted_scheduler_only_cost_time(
     run_id = airflow.trigger({})
     wait_until(lambda: airflow.states(run_id).get("train") == {"running"}, 240, "the training")
     for process in live.stack.processes("airflow-scheduler"):
-        if "LocalExecutor" in " ".join(process.cmdline()) or "supervisor" in " ".join(process.cmdline()):
-            process.kill()
+        if "LocalExecutor" in " ".join(process.cmdline()) and process.children():
+            for one in [process, *process.children(recursive=True)]:
+                one.kill()
+            break
+    else:
+        pytest.fail("no worker has a task")
     wait_until(lambda: airflow.states(run_id).get("train") != {"running"}, 240, "the loss to be noticed")
     wait_until(lambda: airflow.states(run_id).get("refit") == {"running"}, 240, "the night to go on")
     live.stack.kill("airflow-scheduler")
