@@ -11,7 +11,7 @@ import pytest
 from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.sdk import DAG, RetryAction
 
-from recommender_job.errors import DatabaseAway, GateBlocked
+from recommender_job.errors import DatabaseAway, GateBlocked, ProcessDied
 
 FOLDER = Path(__file__).resolve().parents[2] / "dags"
 FILE = FOLDER / "nightly_recommendations.py"
@@ -63,8 +63,20 @@ def test_only_what_may_pass_is_retried(dag: DAG, task_id: str) -> None:
     policy = type(policy).deserialize(policy.serialize())
     blocked = GateBlocked("no", action="look", figures={})
     assert policy.evaluate(blocked, 1, 3).action == RetryAction.FAIL
-    away = DatabaseAway("gone", action="wait")
-    assert policy.evaluate(away, 1, 3).action != RetryAction.FAIL
+    for passing in (DatabaseAway("gone", action="wait"), ProcessDied("killed", action="look")):
+        assert policy.evaluate(passing, 1, 3).action != RetryAction.FAIL
+    assert policy.evaluate(KeyError("a defect"), 1, 3).action == RetryAction.FAIL
+    assert [notice.of for notice in settings["on_failure_callback"]] == ["failure"]
+    assert [notice.of for notice in settings["on_retry_callback"]] == ["retry"]
+
+
+def test_a_good_night_is_told_once(dag: DAG) -> None:
+    told = {
+        task.task_id: [notice.of for notice in task.on_success_callback or []]
+        for task in dag.tasks
+        if not task.is_mapped
+    }
+    assert told == {**{task_id: [] for task_id in told}, "announce": ["success"]}
 
 
 def test_the_published_table_is_an_asset_that_only_announce_touches(dag: DAG) -> None:

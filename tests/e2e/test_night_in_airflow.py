@@ -18,7 +18,9 @@ from recommender_job.storage import embedded
 from recommender_job.storage.database import Database
 from tests.e2e.stack import DAG, PASSWORD, Airflow, wait_until
 
-STAGES = ["extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards", "score", "publish", "announce"]
+STAGES = [
+    "extract", "clean", "train", "evaluate", "gate", "approve", "refit", "plan_shards", "score", "publish", "announce",
+]  # fmt: skip
 QUICK = {"model.epochs": 3, "model.hidden_layers": "16,8", "gate.max_rmse": 9}
 USERS = 120
 
@@ -85,7 +87,7 @@ def test_a_blocked_gate_stops_the_night_at_once(airflow: Airflow, first_run: str
     before = live(live_database)
     run_id = airflow.trigger({"settings": {**QUICK, "gate.max_rmse": 0.1}})
     assert airflow.finish(run_id) == "failed"
-    after_gate = {"refit", "plan_shards", "score", "publish", "announce"}
+    after_gate = {"approve", "refit", "plan_shards", "score", "publish", "announce"}
     expected = {stage: {"upstream_failed"} if stage in after_gate else {"success"} for stage in STAGES}
     assert airflow.states(run_id) == {**expected, "gate": {"failed"}}
     gate = next(task for task in airflow.tasks(run_id) if task["task_id"] == "gate")
