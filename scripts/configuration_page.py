@@ -34,12 +34,12 @@ Every setting, with what it takes and what it is when nobody sets it. Later sour
 An unknown key is refused, with the nearest one that there is; so is a value out of bounds. A run in Airflow that was
 started with a wrong form fails at its first task. To look before the night does:
 
-    recommender-job config check            # ok, or everything that is wrong; needs no database
-    recommender-job config show             # every setting, its value, and where that comes from
-    recommender-job config show --changed   # only what is not left at its default
+    recommender-job config check           # ok, or everything that is wrong
+    recommender-job config show            # every setting, and where it comes from
+    recommender-job config show --changed  # only what is not left at its default
 
-A list is written `32,16` in a variable and with `--set`, `[32, 16]` in the file; an empty text is "none" where
-a setting can be none, and an empty list. The same settings in the three ways:
+Neither needs the database. A list is written `32,16` in a variable and with `--set`, `[32, 16]` in the file; an empty
+text is "none" where a setting can be none, and an empty list. The same settings in the three ways:
 
 ```toml
 top_n = 12

@@ -49,6 +49,8 @@ def test_a_section_in_one_variable_is_named_too(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("RECOMMENDER_GATE", '{"max_rmse": 0.7}')
     assert found("gate.max_rmse") == (0.7, "RECOMMENDER_GATE")
     assert found("gate.significance") == (0.05, "default")
+    monkeypatch.setenv("RECOMMENDER_GATE__MAX_RMSE", "0.6")
+    assert found("gate.max_rmse") == (0.6, "RECOMMENDER_GATE__MAX_RMSE"), "its own variable wins"
 
 
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
