@@ -9,7 +9,7 @@ export STACK_HOME
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo stop up down logs up-local down-local logs-local passwords tools \
-	test benchmark check docs docs-configuration format requirements clean
+	test test-stack benchmark check docs docs-configuration format requirements clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
@@ -57,7 +57,11 @@ tools: ## Install the Debian packages that the checks and the browser tests need
 	scripts/install-tools.sh chromium docker-compose
 
 test: setup ## Run the tests, two at a time; RATINGS_CSV=path adds those on real ratings
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/stack
+
+test-stack: setup ## Run nights on the whole stack, with faults, operated in a real browser; SCREENSHOTS=folder keeps pictures
+	scripts/install-tools.sh chromium
+	$(BIN)/python -m pytest tests/stack
 
 benchmark: setup ## Measure accuracy, training, extraction and reading beside references; RATINGS_CSV=path or made up
 	$(BIN)/python -m benchmarks.training_time

@@ -21,7 +21,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Asset, CronTriggerTimetable, Param, dag, get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from recommender_approval import GateApproval
 from recommender_notices import Notice
 from recommender_retries import CALLBACKS, RETRIES
@@ -85,7 +85,7 @@ def night() -> tuple[Any, Any]:
     tags=["recommendations"],
 )
 def nightly_recommendations() -> None:
-    """One task for each stage of `recommender_job.nightly`; the last line of this function is the night."""
+    """One task for each stage of `recommender_job.nightly`; the last lines of this function are the night."""
 
     @task
     def extract() -> dict[str, Any]:
@@ -167,10 +167,24 @@ def nightly_recommendations() -> None:
             raise AirflowSkipException("Dry run: nothing was switched.")
         get_current_context()["outlet_events"][RECOMMENDATIONS].extra = summary
 
+    @task
+    def report() -> dict[str, Any]:
+        """Writes the run report, however the night ended, and fails when the night has: so it is cleared with it."""
+        from recommender_job import nightly
+
+        summary = nightly.report(*night())
+        if summary["outcome"] in ("blocked", "failed"):
+            told = f"The night has ended {summary['outcome']}: {' '.join(summary['reasons'])}"
+            raise AirflowFailException(f"The report is written, {summary['report']}. {told}")
+        return summary
+
     approve = GateApproval(task_id="approve", night=night)
     shards, published = plan_shards(), publish()
     extract() >> clean() >> train() >> evaluate() >> gate() >> approve >> refit() >> shards
-    score.expand(shard=shards) >> published >> announce(published)
+    scored, announced, reported = score.expand(shard=shards), announce(published), report().as_teardown()
+    # A teardown runs whatever became of the others, and what becomes of it does not change what becomes of the run.
+    scored >> published >> announced >> reported
+    scored >> reported  # all shards have ended, also those that ran on when another had failed
 
 
 nightly_recommendations()

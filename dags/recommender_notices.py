@@ -39,10 +39,14 @@ class Notice(BaseNotifier):
             self.log.warning("No notice and no summary of the failure: %s.", type(error).__name__)
 
     def _tell(self, context: Context) -> None:
+        from airflow.sdk.exceptions import AirflowFailException
+
         from recommender_job.config import load_config
         from recommender_job.errors import RecommenderError
         from recommender_job.reporting.failure import Where, failure_text, shown_now, subject, success_line
 
+        if isinstance(context.get("exception"), AirflowFailException):
+            return  # only the run report fails so, because another task has: that one has told
         shown: Any
         config: Config | None = None
         try:

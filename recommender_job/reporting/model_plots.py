@@ -22,6 +22,9 @@ _OUTCOMES = {
 }
 
 
+DAYS_OF_A_YEAR = 300  # from here on, day and month alone mislead
+
+
 def rmse_plot(rows: Sequence[Mapping[str, Any]], bound: float) -> Plot:
     """RMSE of the model and of what it is compared with, with intervals.
 
@@ -38,23 +41,23 @@ def rmse_plot(rows: Sequence[Mapping[str, Any]], bound: float) -> Plot:
                 axes.plot(row["interval"], [place, place], color=colour, linewidth=2.4, solid_capstyle="butt")
             axes.plot(row["rmse"], place, marker, color=colour)
         axes.axvline(bound, color=INK, linestyle="--", linewidth=1.3)
-        axes.annotate(
-            f"bound {bound:g} ",
-            (bound, len(rows) - 0.45),
-            ha="right",
-            va="bottom",
-            annotation_clip=False,
-        )
+        left, right = axes.get_xlim()
+        side, offset = ("right", -5) if bound > (left + right) / 2 else ("left", 5)
+        place_of_bound = (bound, len(rows) - 0.4)
+        axes.annotate(f"bound {bound:g}", place_of_bound, (offset, 0), textcoords="offset points", ha=side)
         axes.set_yticks(range(len(rows)), [row["name"] for row in reversed(rows)])
-        axes.set_ylim(-0.6, len(rows) - 0.1)
-        axes.set_xlabel("RMSE on unseen pairs (rating points; left is better)")
+        axes.set_ylim(-0.6, len(rows) - 0.05)
+        axes.set_xlabel("RMSE (rating points; left is better)")
         axes.grid(axis="y", visible=False)
 
     own = next(row for row in rows if row["kind"] == "challenger")
     others = [row for row in rows if row["kind"] == "naive"]
     best = min(others, key=lambda row: row["rmse"]) if others else None
     beside = f"; the best naive predictor, {best['name']}, {best['rmse']:.3f}" if best else ""
-    caption = f"Tonight's model has an RMSE of {own['rmse']:.3f}{beside}; the bound is {bound:g}. Bars are intervals."
+    caption = (
+        f"Tonight's model has an RMSE of {own['rmse']:.3f}{beside}; the bound is {bound:g}. Bars: how far chance may"
+        " move each."
+    )
     return drawn("rmse", caption, 0.34 * len(rows) + 0.9, draw)
 
 
@@ -87,7 +90,8 @@ def history_plot(nights: Sequence[Mapping[str, Any]]) -> Plot:
             style: dict[str, Any] = {"color": colour, "markerfacecolor": face, "linestyle": "none", "clip_on": False}
             axes.plot(mine, at, marker, label=outcome, zorder=3, **style)
         ticks = np.unique(np.linspace(0, len(nights) - 1, min(len(nights), 5)).round().astype(int))
-        axes.set_xticks(ticks, [f"{nights[place]['cutoff']:%d %b}" for place in ticks])
+        form = "%d %b" if (nights[-1]["cutoff"] - nights[0]["cutoff"]).days < DAYS_OF_A_YEAR else "%b %Y"
+        axes.set_xticks(ticks, [nights[place]["cutoff"].strftime(form) for place in ticks])
         axes.set_xlim(-0.5, len(nights) - 0.5)
         axes.set_ylabel("RMSE (rating points)")
         axes.figure.legend(loc="outside upper left", ncols=3, handlelength=1.6, columnspacing=1.2)
@@ -113,13 +117,16 @@ def slices_plot(name: str, what: str, classes: Mapping[str, Mapping[str, Any]], 
         values = [classes[label]["rmse"] for label in labels]
         axes.bar(range(len(labels)), values, color=BLUE, width=0.62)
         axes.axhline(overall, color=INK, linestyle="--", linewidth=1.3)
+        # The dashed line passes behind the figures.
+        label = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         for place, value in enumerate(values):
             axes.annotate(
                 f"{value:.2f}",
                 (place, value),
-                (0, 3),
+                (0, 4),
                 textcoords="offset points",
                 ha="center",
+                bbox=label,
             )
         axes.set_xticks(range(len(labels)), [f"{label}\nn {classes[label]['n']:,}" for label in labels])
         axes.set_ylim(0, max([*values, overall]) * 1.18)

@@ -61,6 +61,7 @@ def page(
         lstrip_blocks=True,
     )
     environment.filters["moment"] = moment
+    environment.filters["signed"] = signed
     metrics, clean = progress.stages.get("evaluate"), progress.stages.get("clean")
     model = model_section(config, folder, metrics, exposure) if metrics else None
     return environment.get_template("report.html").render(
@@ -85,6 +86,12 @@ def page(
         notes=[*notes, *(model["notes"] if model else [])],
         trouble=str(remembered.trouble.cause) if remembered.trouble else None,
     )
+
+
+def signed(value: float) -> str:
+    """A difference to three places, with its sign unless it rounds to zero."""
+    shown = f"{value:+.3f}"
+    return "0.000" if float(shown) == 0 else shown
 
 
 def _lists_section(exposure: Exposure) -> dict[str, Any]:

@@ -100,17 +100,17 @@ def _went_through(run: Run, progress: Progress, live: Live) -> Verdict:
         return Verdict(
             "note",
             "Published",
-            f"Tonight's lists went live as publication {number}, and have been replaced since; {_shows(live)}",
+            f"Tonight's lists went live as publication {number}, and have been replaced since; {_shows(live)}.",
             (),
             "Nothing, if that was meant; recommender-job publications list shows what is kept.",
             f"{RUNBOOK}#rolling-back",
         )
-    how = "although the gate had blocked them" if progress.override else "nothing to do"
+    how = ", although the gate had blocked them" if progress.override else ""
     if isinstance(live, dict) and live["is_stale"]:
         return Verdict(
             "note",
             "Published",
-            f"Tonight's lists went live as publication {number}, {how}; they are stale by now: they know ratings up to"
+            f"Tonight's lists went live as publication {number}{how}; they are stale by now: they know ratings up to"
             f" {moment(run.cutoff)} only.",
             (),
             "Find out why no later night went live.",
@@ -120,7 +120,7 @@ def _went_through(run: Run, progress: Progress, live: Live) -> Verdict:
     return Verdict(
         "note" if progress.override else "good",
         "Published",
-        f"Tonight's lists are live as publication {number}, with ratings up to {moment(run.cutoff)}: {how}.{unread}",
+        f"Tonight's lists are live as publication {number}, with ratings up to {moment(run.cutoff)}{how}.{unread}",
         (),
         "Nothing." if not progress.override else "Watch the next nights: the model that is live had been blocked.",
         BLOCKED if progress.override else None,
@@ -128,22 +128,18 @@ def _went_through(run: Run, progress: Progress, live: Live) -> Verdict:
 
 
 def _keeps(live: Live) -> str:
-    if isinstance(live, dict):
-        stale = (
-            f"STALE since {moment(live['expires_at'])}"
-            if live["is_stale"]
-            else f"fresh until {moment(live['expires_at'])}"
-        )
-        return (
-            f"the website shows publication {live['publication_id']}, complete, with ratings up to"
-            f" {moment(live['data_through'])} ({stale})."
-        )
-    return f"{_shows(live)}."
+    if not isinstance(live, dict):
+        return f"{_shows(live)}."
+    fresh = "STALE since" if live["is_stale"] else "fresh until"
+    return (
+        f"the website keeps showing publication {live['publication_id']}, complete, with ratings up to"
+        f" {moment(live['data_through'])} ({fresh} {moment(live['expires_at'])})."
+    )
 
 
 def _shows(live: Live) -> str:
     if isinstance(live, dict):
-        return f"the website shows publication {live['publication_id']} of run {live['run_id']}."
+        return f"the website shows publication {live['publication_id']} of run {live['run_id']}"
     if live is None:
         return "the website shows nothing yet, as no night has ever gone live"
     return f"what the website shows could not be read: {live.rstrip('.')}"

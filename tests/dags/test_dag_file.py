@@ -29,9 +29,18 @@ def dag() -> DAG:
 
 
 def test_tasks_run_in_the_order_of_the_night(dag: DAG) -> None:
-    assert set(dag.task_ids) == set(ORDER)
+    assert set(dag.task_ids) == {*ORDER, "report"}
     for earlier, later in itertools.pairwise(ORDER):
         assert later in dag.get_task(earlier).downstream_task_ids
+
+
+def test_the_report_follows_whatever_became_of_the_night_and_decides_nothing(dag: DAG) -> None:
+    report = dag.get_task("report")
+    assert report.is_teardown
+    assert not report.on_failure_fail_dagrun
+    # Not before all shards have ended: publishing gives up as soon as one has failed.
+    assert report.upstream_task_ids == {"announce", "score"}
+    assert all("report" in dag.get_task(stage).get_flat_relative_ids(upstream=False) for stage in ORDER)
 
 
 def test_scoring_is_mapped_over_shards(dag: DAG) -> None:
@@ -52,7 +61,7 @@ def test_people_find_their_way(dag: DAG) -> None:
     assert {"top_n", "shards", "cutoff", "dry_run", "when_blocked", "settings"} == set(dag.params)
 
 
-@pytest.mark.parametrize("task_id", ORDER)
+@pytest.mark.parametrize("task_id", [*ORDER, "report"])
 def test_only_what_may_pass_is_retried(dag: DAG, task_id: str) -> None:
     task: Any = dag.get_task(task_id)
     settings = task.partial_kwargs if task.is_mapped else vars(task)

@@ -60,6 +60,11 @@ class Airflow:
     def clear_failed(self, run_id: str) -> None:
         self.call("POST", f"dags/{DAG}/dagRuns/{run_id}/clear", {"dry_run": False, "only_failed": True})
 
+    def clear(self, run_id: str, task_ids: list[Any]) -> None:
+        """Clears tasks, each an id or an id with its map index, and what follows them."""
+        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": task_ids, "include_downstream": True}
+        self.call("POST", f"dags/{DAG}/clearTaskInstances", {**body, "only_failed": False})
+
     def log(self, run_id: str, task_id: str, try_number: int = 1) -> str:
         url = f"/api/v2/dags/{DAG}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         return self.client.get(url, headers={"Accept": "application/json"}).raise_for_status().text

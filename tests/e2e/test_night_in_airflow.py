@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import shutil
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +16,15 @@ from recommender_job.publishing.publications import lock
 from recommender_job.ratings.columns import Columns
 from recommender_job.ratings.importer import import_ratings
 from recommender_job.ratings.sample import sample_ratings
+from recommender_job.reporting.nights import nights
+from recommender_job.runs import folder_of
 from recommender_job.storage import embedded
 from recommender_job.storage.database import Database
 from tests.e2e.stack import DAG, PASSWORD, Airflow, wait_until
 
 STAGES = [
     "extract", "clean", "train", "evaluate", "gate", "approve", "refit", "plan_shards", "score", "publish", "announce",
+    "report",
 ]  # fmt: skip
 QUICK = {"model.epochs": 3, "model.hidden_layers": "16,8", "gate.max_rmse": 9}
 USERS = 120
@@ -51,6 +56,14 @@ def live(database: Database) -> dict[str, Any]:
     return row[0]
 
 
+def outcome(database: Database, run_id: str) -> tuple[str, str]:
+    """What the table of nights says of a run, and the word on top of its report."""
+    night = next(night for night in nights(database, 100) if night["run_id"] == run_id)
+    found = re.search('class="word">([^<]*)<', Path(night["report"]).read_text("utf-8"))
+    assert found
+    return night["outcome"], found.group(1)
+
+
 def test_every_task_of_a_good_night_succeeds(airflow: Airflow, first_run: str, live_database: Database) -> None:
     assert airflow.states(first_run) == {stage: {"success"} for stage in STAGES}
     shards = [task for task in airflow.tasks(first_run) if task["task_id"] == "score"]
@@ -60,6 +73,7 @@ def test_every_task_of_a_good_night_succeeds(airflow: Airflow, first_run: str, l
             "select publication_id, users, rows from recommender.publication where run_id = :run_id", run_id=first_run
         )
     assert [(row["users"], row["rows"]) for row in mine] == [(USERS, USERS * 7)]
+    assert outcome(live_database, first_run) == ("published", "Published")
 
 
 def test_every_stage_has_sent_its_figures(first_run: str, statsd: socket.socket) -> None:
@@ -69,7 +83,7 @@ def test_every_stage_has_sent_its_figures(first_run: str, statsd: socket.socket)
             name, value = statsd.recv(65536).decode().split(":", 1)
             found.setdefault(name.removeprefix("airflow.recommender."), []).append(value)
     timed = {name.removesuffix(".duration") for name in found if name.endswith(".duration")}
-    assert timed == {*STAGES} - {"plan_shards", "announce"}, "these two return no summary"
+    assert timed == {*STAGES} - {"approve", "plan_shards", "announce"}, "these three return no summary"
     assert len(found["score.duration"]) == 3
     assert f"{USERS * 7}.0|g" in found["publish.rows"]
     assert found["gate.passed"][0] == "1.0|g"
@@ -89,13 +103,14 @@ def test_a_blocked_gate_stops_the_night_at_once(airflow: Airflow, first_run: str
     assert airflow.finish(run_id) == "failed"
     after_gate = {"approve", "refit", "plan_shards", "score", "publish", "announce"}
     expected = {stage: {"upstream_failed"} if stage in after_gate else {"success"} for stage in STAGES}
-    assert airflow.states(run_id) == {**expected, "gate": {"failed"}}
+    assert airflow.states(run_id) == {**expected, "gate": {"failed"}, "report": {"failed"}}
     gate = next(task for task in airflow.tasks(run_id) if task["task_id"] == "gate")
     assert gate["try_number"] == 1, "a blocked gate is not retried"
     log = airflow.log(run_id, "gate")
     assert "GateBlocked" in log
     assert "global_mean" in log
     assert "gateblocked" in log, "the log names the runbook's section"
+    assert outcome(live_database, run_id) == ("blocked", "Blocked")
     assert live(live_database) == before
 
 
@@ -108,7 +123,8 @@ def test_a_broken_source_fails_the_run_and_clearing_it_repairs_it(
     run_id = airflow.trigger({"settings": QUICK})
     assert airflow.finish(run_id) == "failed"
     expected = {stage: {"upstream_failed"} for stage in STAGES}
-    assert airflow.states(run_id) == {**expected, "extract": {"failed"}}
+    assert airflow.states(run_id) == {**expected, "extract": {"failed"}, "report": {"failed"}}
+    assert outcome(live_database, run_id) == ("failed", "Failed")
     assert "SourceBroken" in airflow.log(run_id, "extract")
     assert live(live_database) == before
 
@@ -120,6 +136,40 @@ def test_a_broken_source_fails_the_run_and_clearing_it_repairs_it(
     after = live(live_database)
     assert after["publication_id"] > before["publication_id"]
     assert after["rows"] == USERS * 10
+    assert outcome(live_database, run_id) == ("published", "Published")
+
+
+def test_a_broken_shard_fails_the_run_and_clearing_what_failed_repairs_it_and_its_report(
+    airflow: Airflow, first_run: str, live_database: Database, home: Path
+) -> None:
+    before = live(live_database)
+    weights = home / "runs" / folder_of(first_run) / "refit" / "model" / "weights.json"
+    aside = weights.rename(weights.with_suffix(".aside"))
+    airflow.clear(first_run, [["score", 1]])
+    assert airflow.finish(first_run) == "failed"
+    ended = {"score": {"success", "failed"}, "publish": {"upstream_failed"}, "announce": {"upstream_failed"}}
+    assert airflow.states(first_run) == {stage: {"success"} for stage in STAGES} | ended | {"report": {"failed"}}
+    assert "The report is written" in airflow.log(first_run, "report", 2)
+    assert outcome(live_database, first_run) == ("failed", "Failed")
+    assert live(live_database) == before
+
+    aside.rename(weights)
+    airflow.clear_failed(first_run)
+    assert airflow.finish(first_run) == "success"
+    assert airflow.states(first_run) == {stage: {"success"} for stage in STAGES}
+    assert outcome(live_database, first_run) == ("published", "Published")
+
+
+def test_a_report_that_cannot_be_written_is_red_and_the_night_stays_green(
+    airflow: Airflow, first_run: str, home: Path
+) -> None:
+    folder = home / "runs" / folder_of(first_run) / "report"
+    shutil.rmtree(folder)
+    folder.write_text("no folder")
+    airflow.clear(first_run, ["report"])
+    assert airflow.finish(first_run) == "success"
+    assert airflow.states(first_run) == {stage: {"success"} for stage in STAGES} | {"report": {"failed"}}
+    folder.unlink()
 
 
 def test_a_passing_trouble_is_retried(airflow: Airflow, first_run: str, live_database: Database) -> None:
