@@ -57,6 +57,7 @@ tools: ## Install the Debian packages that the checks and the browser tests need
 	scripts/install-tools.sh chromium docker-compose
 
 test: setup ## Run the tests, two at a time; RATINGS_CSV=path adds those on real ratings
+	scripts/install-tools.sh chromium
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/stack
 
 test-stack: setup ## Run nights on the whole stack, with faults, operated in a real browser; SCREENSHOTS=folder keeps pictures

@@ -10,16 +10,8 @@ from urllib.parse import quote
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-#: Nothing here may talk to the outside, and containers have no sandbox of their own.
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from tests.browser.browser import ARGUMENTS, CHROMIUM, log_in
+
 PATIENCE = 30_000
 
 
@@ -27,7 +19,7 @@ PATIENCE = 30_000
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium, without a window."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
             yield browser
         finally:
@@ -42,10 +34,7 @@ def logged_in(browser: Browser, url: str, user: str, password: str) -> Iterator[
     page = context.new_page()
     try:
         page.goto("/")
-        page.fill("input[name=username]", user)
-        page.fill("input[name=password]", password)
-        page.keyboard.press("Enter")
-        page.wait_for_url(lambda now: "/auth/login" not in now)
+        log_in(page, user, password)
         yield page
     finally:
         context.close()
