@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stop test benchmark check format requirements clean
+.PHONY: help setup demo website stop test benchmark check format requirements clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
@@ -23,6 +23,10 @@ setup: .venv/.installed ## Build .venv with everything in it, from hashed pins
 
 demo: setup ## Run a whole night in Airflow: on RATINGS_CSV=path, or on a made-up world
 	@$(BIN)/python scripts/demo.py
+
+website: setup ## Show the example website on the demo's database, or on WEBSITE_DATABASE_URL
+	@export WEBSITE_DATABASE_URL="$${WEBSITE_DATABASE_URL:-$$($(BIN)/recommender-job db url)}"; \
+	echo "Open http://127.0.0.1:8000/?user=42"; cd examples/website && ../../$(BIN)/uvicorn app:app --port 8000 --log-level warning
 
 stop: setup ## Stop the embedded PostgreSQL that the demo leaves running
 	$(BIN)/recommender-job db stop
