@@ -1,6 +1,6 @@
 """A website of one page: a visitor's row, best first from left to right, read as docs/table-contract.md says.
 
-WEBSITE_DATABASE_URL names the database; the account must be granted `website_reader`, and reads with that role's rights.
+WEBSITE_DATABASE_URL names the database. Its account must be granted `website_reader`; only that role's rights are used.
 """
 
 from __future__ import annotations

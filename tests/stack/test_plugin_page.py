@@ -78,9 +78,9 @@ def test_pages_fit_and_stay_without_errors(stack: Stack, width: int) -> None:
             page.goto("/recommendations/")
             log_in(page, "olga", stack.passwords["olga"])
             troubles.clear()
-            for path in ("", "list?user=42", "list", f"rollback/{stack.older}", "runbook"):
+            for path in ("", "list?user=42", "list", f"rollback/{stack.older}", f"rollback/{stack.newer}", "runbook"):
                 page.goto(f"/recommendations/{path}")
-                name = path.partition("?")[0].partition("/")[0] or "overview"
+                name = path.partition("?")[0].replace("/", "-") or "overview"
                 picture(page, f"{name}-{width}{'-dark' if dark else ''}")
                 assert not overflows(page), f"{path} is wider than {width} pixels"
                 background = page.evaluate("getComputedStyle(document.body).backgroundColor")
