@@ -8,7 +8,7 @@ STACK_HOME ?= var/stack
 export STACK_HOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stop up down logs up-local down-local logs-local passwords tools \
+.PHONY: help setup demo website stop up down logs up-local down-local logs-local passwords tools \
 	test test-stack benchmark check docs docs-configuration format requirements clean
 
 help: ## List these commands
@@ -27,6 +27,10 @@ setup: .venv/.installed ## Build .venv with everything in it, from hashed pins
 
 demo: setup ## Run a whole night in Airflow: on RATINGS_CSV=path, or on a made-up world
 	@$(BIN)/python scripts/demo.py
+
+website: setup ## Show the example website on the demo's database, or on WEBSITE_DATABASE_URL
+	@export WEBSITE_DATABASE_URL="$${WEBSITE_DATABASE_URL:-$$($(BIN)/recommender-job db url)}"; \
+	echo "Open http://127.0.0.1:8000/?user=42"; cd examples/website && ../../$(BIN)/uvicorn app:app --port 8000 --log-level warning
 
 stop: setup ## Stop the embedded PostgreSQL that the demo leaves running
 	$(BIN)/recommender-job db stop

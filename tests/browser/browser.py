@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import tempfile
 from collections.abc import Iterator
@@ -64,9 +65,7 @@ def open_recommendations(page: Page) -> FrameLocator:
 
 def picture(page: Page, name: str) -> Path:
     """Takes a picture of the whole page into the folder `$SCREENSHOTS`, or else into a temporary one."""
-    folder = Path(os.environ.get("SCREENSHOTS") or tempfile.mkdtemp(prefix="screenshots-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{name}.png"
+    file = _folder() / f"{name}.png"
     page.screenshot(path=file, full_page=True)
     return file
 
@@ -74,3 +73,10 @@ def picture(page: Page, name: str) -> Path:
 def overflows(page: Page) -> bool:
     """Whether the page is wider than the window, so that people would have to push it aside."""
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+@functools.cache
+def _folder() -> Path:
+    folder = Path(os.environ.get("SCREENSHOTS") or tempfile.mkdtemp(prefix="screenshots-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

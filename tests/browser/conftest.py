@@ -25,6 +25,10 @@ from tests.publishing.by_hand import publish
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+RUN_IN_AIRFLOW = """
+    insert into dag_run (dag_id, run_id, state, run_type, run_after, span_status, clear_number)
+    values ('nightly_recommendations', 'night-b', 'success', 'manual', now(), 'ended', 0)
+"""
 USERS = {"olga": "op", "vera": "viewer"}
 
 
@@ -71,6 +75,7 @@ def stack(server: sa.URL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in USERS.items()),
@@ -79,7 +84,10 @@ def stack(server: sa.URL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "RECOMMENDER_DATABASE_URL": plain_url(database.url),
         "RECOMMENDER_RUNS_URL": str(home / "runs"),
     }
-    subprocess.run([BIN / "airflow", "db", "migrate"], env=environment, check=True, capture_output=True, cwd=home)
+    for command in (["db", "migrate"], ["dags", "reserialize"]):
+        subprocess.run([BIN / "airflow", *command], env=environment, check=True, capture_output=True, cwd=home)
+    with Database(server.set(database="plugin_page_airflow")).transaction() as transaction:
+        transaction.run(RUN_IN_AIRFLOW)
     url = f"http://127.0.0.1:{port}"
     with (home / "api-server.log").open("w") as log:
         process = subprocess.Popen([BIN / "airflow", "api-server"], env=environment, stdout=log, stderr=log, cwd=home)

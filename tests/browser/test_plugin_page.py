@@ -43,7 +43,7 @@ def test_looking_up_a_list_and_going_back(stack: Stack) -> None:
         picture(page, "audit-log")
 
 
-def test_a_link_to_airflow_moves_the_window(stack: Stack) -> None:
+def test_a_report_runs_nothing_and_a_link_to_airflow_leaves_the_frame(stack: Stack) -> None:
     with browser_page(stack.url) as page:
         page.goto("/")
         log_in(page, "vera", stack.passwords["vera"])
@@ -51,6 +51,10 @@ def test_a_link_to_airflow_moves_the_window(stack: Stack) -> None:
         inside.get_by_role("link", name="Latest report").click()
         expect(inside.get_by_role("heading", level=1)).to_have_text("The report of night-b")
         assert page.frames[1].title() == "Report", "its script has not run"
+        page.go_back()
+        inside.get_by_role("link", name="night-b").last.click()
+        page.wait_for_url("**/dags/nightly_recommendations/runs/night-b")
+        expect(page.locator("iframe")).to_have_count(0)
 
 
 def test_a_viewer_sees_no_way_back(stack: Stack) -> None:
@@ -66,17 +70,17 @@ def test_a_viewer_sees_no_way_back(stack: Stack) -> None:
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_pages_fit_and_stay_without_errors(stack: Stack, width: int) -> None:
+    troubles: list[str] = []
     for dark in (False, True):
         with browser_page(stack.url, width=width, dark=dark) as page:
-            troubles: list[str] = []
             page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
             page.on("pageerror", lambda error: troubles.append(str(error)))
             page.goto("/recommendations/")
             log_in(page, "olga", stack.passwords["olga"])
             troubles.clear()
-            for path in ("", "list?user=42", "list", f"rollback/{stack.older}", "runbook"):
+            for path in ("", "list?user=42", "list", f"rollback/{stack.older}", f"rollback/{stack.newer}", "runbook"):
                 page.goto(f"/recommendations/{path}")
-                name = path.partition("?")[0].partition("/")[0] or "overview"
+                name = path.partition("?")[0].replace("/", "-") or "overview"
                 picture(page, f"{name}-{width}{'-dark' if dark else ''}")
                 assert not overflows(page), f"{path} is wider than {width} pixels"
                 background = page.evaluate("getComputedStyle(document.body).backgroundColor")
