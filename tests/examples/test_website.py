@@ -20,9 +20,9 @@ from playwright.sync_api import expect
 
 from benchmarks.contract import code_blocks
 from recommender_job.storage.database import Database
+from tests.browser.browser import NARROW, WIDE, browser_page, overflows, picture
 from tests.e2e.stack import wait_until
 from tests.publishing.by_hand import publish, website_account
-from tests.browser.browser import NARROW, WIDE, browser_page, overflows, picture
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "website"
 
