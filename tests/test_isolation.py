@@ -22,7 +22,8 @@ from recommender_job.errors import DatabaseAway, GateBlocked, ProcessDied
 
 
 def worker(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", HEAD + code], capture_output=True, text=True, timeout=30)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run([sys.executable, "-c", HEAD + code], capture_output=True, text=True, timeout=30, env=buffered)
 
 
 def test_the_result_comes_back_and_what_is_printed_is_printed_once() -> None:

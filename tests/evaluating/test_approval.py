@@ -71,8 +71,10 @@ def test_stopping_and_undecided_it_fails(blocked: Config) -> None:
 def test_the_command_line_never_waits(blocked: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     for stage in ("extract", "clean", "train", "evaluate"):
         monkeypatch.setattr(nightly, stage, named(stage))
-    with pytest.raises(GateBlocked):
+    with pytest.raises(GateBlocked) as caught:
         nightly.run_night(blocked, RUN)
+    assert "Nobody has approved" not in caught.value.cause, "it stopped at the gate"
+    assert caught.value.stage == "gate"
 
 
 def named(stage: str) -> Callable[..., dict[str, Any]]:
@@ -94,7 +96,8 @@ def test_let_through_it_is_published_with_who_when_and_why(
     summary = nightly.publish(blocked, RUN)
     kept = {"by": "ana", "at": AT.isoformat(), "reason": WORD["reason"]}
     assert summary["override"] == kept
-    assert nightly.result(blocked, RUN.run_id)["override"] == kept
+    result = nightly.result(blocked, RUN.run_id)
+    assert (result["override"], result["published"], list(result["stages"])[-1]) == (kept, True, "publish")
     assert folder.read_json("gate/override.json") == kept
     newest = publications(night.database)[0]
     assert (newest["override_by"], newest["override_at"], newest["override_reason"]) == ("ana", AT, WORD["reason"])
