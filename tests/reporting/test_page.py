@@ -14,7 +14,7 @@ from recommender_job import nightly
 from recommender_job.errors import DatabaseAway, StorageFailed
 from recommender_job.operating import NotifyConfig, ReportConfig
 from recommender_job.reporting.nights import Night, record
-from recommender_job.reporting.page import signed
+from recommender_job.reporting.page import signed, told
 from recommender_job.runs import Run
 from recommender_job.storage.database import plain_url
 from tests.reporting.conftest import CUTOFF, FIRST, HOSTILE, SECOND, World
@@ -220,6 +220,10 @@ def test_a_damaged_summary_counts_as_unfinished(world: World) -> None:
 )
 def test_a_difference_has_a_sign_unless_it_is_none(value: float, shown: str) -> None:
     assert signed(value) == shown
+
+
+def test_the_text_of_an_error_is_escaped_and_its_settings_are_code() -> None:
+    assert told("Set `a.b` < `<i>`.") == "Set <code>a.b</code> &lt; <code>&lt;i&gt;</code>."
 
 
 def test_figures_that_could_not_be_measured_leave_gaps_and_no_error(world: World) -> None:
