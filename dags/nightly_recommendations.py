@@ -6,8 +6,8 @@ ratings, predicts every user-experience pair in shards, and publishes each user'
 
 **When a task fails**, its error says what happened and what to do next; `docs/runbook.md` explains each one. The
 website keeps last night's lists until `publish` has switched. *Clear* is always safe: a task replaces its own output
-and nothing else. Clear a failed task and Airflow goes on from there. However a night ends, `report` writes its report; on
-a bad night it is red as well, so that it is cleared with what failed.
+and nothing else. Clear a failed task and Airflow goes on from there. However a night ends, `report` writes its report;
+on a bad night it is red as well, so that it is cleared with what failed.
 
 **Starting a run by hand** offers a form: length of the lists, number of shards, cutoff, dry run (everything is built
 and checked, nothing is switched), and any other setting as `{"gate.max_rmse": 0.9}`.
