@@ -6,7 +6,8 @@ ratings, predicts every user-experience pair in shards, and publishes each user'
 
 **When a task fails**, its error says what happened and what to do next; `docs/runbook.md` explains each one. The
 website keeps last night's lists until `publish` has switched. *Clear* is always safe: a task replaces its own output
-and nothing else. Clear a failed task and Airflow goes on from there.
+and nothing else. Clear a failed task and Airflow goes on from there. However a night ends, `report` writes its report;
+on a bad night it is red as well, so that it is cleared with what failed.
 
 **When the gate blocks** a scheduled night, `approve` waits for somebody to look at the figures and to approve or reject
 (*Required Actions*); runs by hand stop instead. No answer in time means: the website keeps what it shows.

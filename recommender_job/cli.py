@@ -143,16 +143,24 @@ def run(
 
 @app.command()
 def report(
-    run_id: Annotated[str | None, typer.Argument(help="Default: the run that is live.")] = None, json: Json = False
+    run_id: Annotated[str | None, typer.Argument(help="Default: the run that is live.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Copy the run's HTML report, with plots, to this file.")] = None,
+    json: Json = False,
 ) -> None:
     """Show a run's gate, figures and stages, also one that Airflow ran or that was blocked."""
+    from recommender_job.nightly import report_html
     from recommender_job.nightly import result as work
     from recommender_job.publishing.publications import status as live
     from recommender_job.reporting.summary import night_lines
     from recommender_job.storage.database import Database
 
     config = config_of()
-    result = work(config, run_id or live(Database.of(config))["run_id"])
+    which = run_id or live(Database.of(config))["run_id"]
+    if html is not None:
+        html.write_text(report_html(config, which), "utf-8")
+        show_result(json, {"run_id": which, "file": str(html)}, lambda: print(f"report of run {which} in {html}"))
+        return
+    result = work(config, which)
     show_result(json, result, lambda: print("\n".join(night_lines(result))))
 
 

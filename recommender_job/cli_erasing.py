@@ -87,6 +87,7 @@ def _show(receipt: dict[str, Any]) -> None:
         "files written again": total("files"),
         "rows taken out": total("rows"),
         "models written again": total("models"),
+        "reports written again": total("reports"),
         "leftovers deleted": total("leftovers"),
     }
     console.print_fields(f"Erased user {receipt['user_id']}", fields)

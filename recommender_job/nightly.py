@@ -7,9 +7,6 @@ tests call these same functions.
 
 from __future__ import annotations
 
-import functools
-import resource
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -17,15 +14,12 @@ from typing import Any
 import structlog
 
 from recommender_job.config import Config
-from recommender_job.errors import ArtifactBroken, GateBlocked, RecommenderError, StageMissing
+from recommender_job.errors import ArtifactBroken, GateBlocked, StageMissing
 from recommender_job.evaluating import approval
-from recommender_job.reporting import failed_stages
 from recommender_job.runs import Run, folder_of, stage_of
+from recommender_job.stages import Stage, Summary, stage_named
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
-
-Summary = dict[str, Any]
-Stage = Callable[..., Summary]
 
 CHALLENGER = "train/challenger"
 CHAMPION = "train/champion"
@@ -36,45 +30,7 @@ REPORT = "report/report.html"
 _log = structlog.get_logger(__name__)
 
 
-def _stage(name: str | Callable[[int], str]) -> Callable[[Stage], Stage]:
-    """Marks begin and end of a stage in the run folder, measures it, and tells its errors where they happened.
-
-    To the summary it adds `seconds`, and `peak_mb`: the most memory, in MiB, that the process has held so far. Why a
-    stage failed is kept in the run folder for the report.
-    """
-
-    def decorate(work: Stage) -> Stage:
-        @functools.wraps(work)
-        def stage(config: Config, run: Run, *shard: int, **hooks: Any) -> Summary:
-            stage_name = name if isinstance(name, str) else name(*shard)
-            folder = RunFolder(config.runs, run.folder)
-            started = time.perf_counter()
-            try:
-                folder.begin(stage_name)
-                failed_stages.forget(folder, stage_name)
-                summary = work(config, run, folder, *shard, **hooks)
-                seconds = round(time.perf_counter() - started, 3)
-                summary = {**summary, "seconds": seconds, "peak_mb": _peak_mb()}
-                folder.finish(stage_name, summary)
-            except Exception as error:
-                if isinstance(error, RecommenderError):
-                    error.run_id, error.stage = run.run_id, stage_name
-                failed_stages.note(config, folder, stage_name, error)
-                raise
-            _log.info("stage finished", stage=stage_name, run_id=run.run_id, **summary)
-            return summary
-
-        return stage
-
-    return decorate
-
-
-def _peak_mb() -> int:
-    """The most memory that this process has held, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # Linux gives KiB
-
-
-@_stage("extract")
+@stage_named("extract")
 def extract(config: Config, run: Run, folder: RunFolder) -> Summary:
     """Reads the ratings that are new, and the users and experiences, into the run's snapshot."""
     from recommender_job.publishing.publish import refuse_to_go_back
@@ -88,7 +44,7 @@ def extract(config: Config, run: Run, folder: RunFolder) -> Summary:
     return work(config, run, folder, database)
 
 
-@_stage("clean")
+@stage_named("clean")
 def clean(config: Config, run: Run, folder: RunFolder) -> Summary:
     """Sets unusable rows apart and keeps one rating for each pair."""
     from recommender_job.ratings.clean import clean as work
@@ -97,7 +53,7 @@ def clean(config: Config, run: Run, folder: RunFolder) -> Summary:
     return work(config, run, folder, Database.of(config))
 
 
-@_stage("train")
+@stage_named("train")
 def train(config: Config, run: Run, folder: RunFolder, **hooks: Any) -> Summary:
     """Holds some pairs out, chooses and trains the challenger on the others, and trains the champion again."""
     from recommender_job.publishing.publications import live_recipe
@@ -107,7 +63,7 @@ def train(config: Config, run: Run, folder: RunFolder, **hooks: Any) -> Summary:
     return work(config, folder, CHALLENGER, CHAMPION, live_recipe(Database.of(config)), **hooks)
 
 
-@_stage("evaluate")
+@stage_named("evaluate")
 def evaluate(config: Config, run: Run, folder: RunFolder) -> Summary:
     """Predicts the held-out pairs with the challenger, the champion and the naive baselines, and makes their lists."""
     from recommender_job.evaluating.stage import evaluate as work
@@ -116,7 +72,7 @@ def evaluate(config: Config, run: Run, folder: RunFolder) -> Summary:
     return work(config, folder, CHALLENGER, CHAMPION)
 
 
-@_stage("gate")
+@stage_named("gate")
 def gate(config: Config, run: Run, folder: RunFolder) -> Summary:
     """Lets the challenger pass, or stops the night with `GateBlocked`; with `ask` it ends, and `override` decides."""
     from recommender_job.evaluating.gate import raise_if_blocked, verdict
@@ -129,13 +85,13 @@ def gate(config: Config, run: Run, folder: RunFolder) -> Summary:
     return figures
 
 
-@_stage(approval.STAGE)
+@stage_named(approval.STAGE)
 def override(config: Config, run: Run, folder: RunFolder, *, by: str, at: datetime, reason: str) -> Summary:
     """Lets a model that the gate has blocked be published, and keeps who did that, when and why."""
     return approval.record(folder, by=by, at=at, reason=reason)
 
 
-@_stage("refit")
+@stage_named("refit")
 def refit(config: Config, run: Run, folder: RunFolder, **hooks: Any) -> Summary:
     """Trains the final model, by the challenger's recipe, on all ratings."""
     from recommender_job.ranking.stages import refit as work
@@ -144,7 +100,7 @@ def refit(config: Config, run: Run, folder: RunFolder, **hooks: Any) -> Summary:
     return work(config, folder, CHALLENGER, FINAL, SAVED_MODEL, **hooks)
 
 
-@_stage("plan_shards")
+@stage_named("plan_shards")
 def plan_shards(config: Config, run: Run, folder: RunFolder) -> Summary:
     """Decides which users are scored in which shard, against which experiences."""
     from recommender_job.scoring.plan import plan
@@ -153,7 +109,7 @@ def plan_shards(config: Config, run: Run, folder: RunFolder) -> Summary:
     return plan(config, run, folder)
 
 
-@_stage(stage_of)
+@stage_named(stage_of)
 def score(config: Config, run: Run, folder: RunFolder, shard: int) -> Summary:
     """Predicts every user-experience pair of one shard and keeps each user's best."""
     from recommender_job.ranking.predictor import Predictor
@@ -164,7 +120,7 @@ def score(config: Config, run: Run, folder: RunFolder, shard: int) -> Summary:
     return work(config, folder, shard, Predictor.load(folder, FINAL), RelevanceModel.load(folder, FINAL))
 
 
-@_stage("publish")
+@stage_named("publish")
 def publish(config: Config, run: Run, folder: RunFolder) -> Summary:
     """Loads the lists into a new publication, checks them and switches the website to it."""
     from recommender_job.publishing.publish import publish as work
@@ -175,7 +131,7 @@ def publish(config: Config, run: Run, folder: RunFolder) -> Summary:
     return work(config, run, folder, Database.of(config), load_recipe(folder, FINAL))
 
 
-@_stage("report")
+@stage_named("report")
 def report(config: Config, run: Run, folder: RunFolder) -> Summary:
     """Writes the run report as far as the run has come, and keeps the night among the nights; never needs a stage."""
     from recommender_job.reporting.report import report as work
@@ -187,12 +143,23 @@ def report(config: Config, run: Run, folder: RunFolder) -> Summary:
     return work(config, run, folder, REPORT, approval.VERDICT, override, now=datetime.now(UTC))
 
 
+def report_html(config: Config, run_id: str) -> str:
+    """The report of a run, as it was last written.
+
+    Raises:
+        ArtifactBroken: There is none.
+    """
+    folder = RunFolder(config.runs, folder_of(run_id))
+    with folder.reading(REPORT):
+        return str((folder.path / REPORT).read_text("utf-8"))
+
+
 def _report_anyway(config: Config, run: Run) -> None:
     """Writes the report at the end of a night, however it ended; what became of the night is not changed by that."""
     try:
         report(config, run)
     except Exception as error:
-        # `_stage` has noted it in the run folder; the night's own outcome must not be hidden behind it.
+        # the stage has noted it in the run folder; the night's own outcome must not be hidden behind it.
         _log.warning("the run report could not be written", run_id=run.run_id, error=str(error))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from recommender_job.config import Config
 from recommender_job.erasing import receipts
+from recommender_job.erasing.reports import erase_from_nights
 from recommender_job.erasing.rows import erase_rows
 from recommender_job.erasing.run_folder import erase_from_folder
 from recommender_job.errors import ArtifactBroken, StorageFailed
@@ -47,9 +48,9 @@ def erase(
 
     Returns:
         The receipt of this attempt, as it was stored, with `user_id` and `erased_at`: `attempt`, its number;
-        `begun_at`; `publications`: rows by publication id; `quarantine`: rows; `runs`: what there is to say of each run
-        folder (see `Erased`); `looked_at`: how many folders; `complete`: whether nothing had to be left out;
-        `not_touched`.
+        `begun_at`; `publications`: rows by publication id; `quarantine`: rows; `nights` whose reasons named the user;
+        `runs`: what there is to say of each run folder (see `Erased`); `looked_at`: how many folders; `complete`:
+        whether nothing had to be left out; `not_touched`.
 
     Raises:
         PublicationBusy: A night is publishing right now. The user is remembered, nothing is erased yet.
@@ -58,6 +59,7 @@ def erase(
     moments = receipts.begin(database, user_id)
     progress("lists and quarantine")
     publications, quarantine = erase_rows(database, user_id)
+    nights = erase_from_nights(database, user_id)
     folders = run_folders(config.runs)
     runs = {}
     for folder in folders:
@@ -68,6 +70,7 @@ def erase(
         "begun_at": moments["begun_at"].isoformat(),
         "publications": publications,
         "quarantine": quarantine,
+        "nights": nights,
         "runs": {name: erased for name, erased in runs.items() if erased},
         "looked_at": len(folders),
         "complete": not any({"unreadable", "in_use"} & erased.keys() for erased in runs.values()),

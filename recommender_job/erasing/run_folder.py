@@ -9,7 +9,9 @@ from typing import Any
 from recommender_job.config import Config
 from recommender_job.erasing.models import erase_from_models
 from recommender_job.erasing.problems import Problems
+from recommender_job.erasing.reports import erase_from_reports
 from recommender_job.erasing.summaries import correct_summaries
+from recommender_job.nightly import REPORT
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.run_files import (
     UserRows,
@@ -34,6 +36,7 @@ class Erased:
         files: Parquet files that were written again.
         rows: Rows that were taken out of them.
         models: Files of arrays that were written again.
+        reports: Reports and errors on record that were written again.
         served: What became of the model for TensorFlow Serving.
         leftovers: Leftovers of killed attempts that were deleted.
         in_use: Leftovers that are too young for that: a running stage may be writing them. Neither they nor the files
@@ -46,6 +49,7 @@ class Erased:
     files: int = 0
     rows: int = 0
     models: int = 0
+    reports: int = 0
     served: str = "untouched"
     leftovers: int = 0
     in_use: list[str] = field(default_factory=list)
@@ -93,6 +97,7 @@ def erase_from_folder(config: Config, folder: RunFolder, user_id: int, *, now: d
     # Summaries first, from what the files will hold: an attempt that is killed in between comes to the same again.
     with problems.noted():
         correct_summaries(folder, found, user_id)
+    reports = erase_from_reports(folder, names, user_id, problems)
     holding = {name: rows.own for name, rows in found.items() if rows.own}
     for name in list(holding):
         with problems.noted():
@@ -106,6 +111,7 @@ def erase_from_folder(config: Config, folder: RunFolder, user_id: int, *, now: d
         files=len(holding),
         rows=sum(holding.values()),
         models=models,
+        reports=reports,
         served=served,
         leftovers=len(old),
         in_use=young,
@@ -121,4 +127,4 @@ def _is_young(folder: RunFolder, name: str, now: datetime) -> bool:
 
 
 def _is_known(name: str) -> bool:
-    return name.endswith((".parquet", ".json", ".npz")) or "/saved_model/" in f"/{name}"
+    return name.endswith((".parquet", ".json", ".npz")) or name == REPORT or "/saved_model/" in f"/{name}"

@@ -97,5 +97,10 @@ def _inline(svg: str, name: str, caption: str) -> str:
     svg = re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", svg)
     svg = re.sub(r"font-family: [^;\"]*; ", "", svg)
     svg = re.sub(r' transform="rotate\(-0 [^"]*"', "", svg)
-    svg = re.sub(r"(-?\d+\.\d{2})\d+", r"\1", svg)
+    svg = re.sub(r' (?:d|x|y|width|height)="[^"]*"', lambda found: _shorter(found.group()), svg)
     return re.sub(r"\s*\n\s*", " ", svg).strip()
+
+
+def _shorter(coordinates: str) -> str:
+    """Coordinates to a hundredth of a point, which nobody sees."""
+    return re.sub(r"(-?\d+\.\d{2})\d+", r"\1", coordinates)

@@ -89,8 +89,8 @@ def history_plot(nights: Sequence[Mapping[str, Any]]) -> Plot:
             face = colour if filled else "white"
             style: dict[str, Any] = {"color": colour, "markerfacecolor": face, "linestyle": "none", "clip_on": False}
             axes.plot(mine, at, marker, label=outcome, zorder=3, **style)
-        ticks = np.unique(np.linspace(0, len(nights) - 1, min(len(nights), 5)).round().astype(int))
-        form = "%d %b" if (nights[-1]["cutoff"] - nights[0]["cutoff"]).days < DAYS_OF_A_YEAR else "%b %Y"
+        ticks = np.unique(np.linspace(0, len(nights) - 1, min(len(nights), 4)).round().astype(int))
+        form = "%d %b" if (nights[-1]["cutoff"] - nights[0]["cutoff"]).days < DAYS_OF_A_YEAR else "%d %b %y"
         axes.set_xticks(ticks, [nights[place]["cutoff"].strftime(form) for place in ticks])
         axes.set_xlim(-0.5, len(nights) - 0.5)
         axes.set_ylabel("RMSE (rating points)")

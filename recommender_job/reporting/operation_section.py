@@ -48,12 +48,13 @@ _PACKAGES = (
 
 def stage_rows(progress: Progress) -> dict[str, Any]:
     """Each finished stage: seconds, share of the longest one, memory, counts; and the sums."""
-    longest = max([summary["seconds"] for summary in progress.stages.values()], default=0.0)
+    seconds = {name: summary.get("seconds", 0.0) for name, summary in progress.stages.items()}
+    longest = max(seconds.values(), default=0.0)
     rows = [
         {
             "name": name,
-            "seconds": summary["seconds"],
-            "share": summary["seconds"] / longest if longest else 0.0,
+            "seconds": seconds[name],
+            "share": seconds[name] / longest if longest else 0.0,
             "peak_mb": summary.get("peak_mb"),
             "counts": [
                 f"{summary[key]:,} {words}"
@@ -65,7 +66,7 @@ def stage_rows(progress: Progress) -> dict[str, Any]:
     ]
     return {
         "rows": rows,
-        "seconds": sum(row["seconds"] for row in rows),
+        "seconds": sum(seconds.values()),
         "peak_mb": max([row["peak_mb"] for row in rows if row["peak_mb"]], default=None),
     }
 

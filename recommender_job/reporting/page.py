@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from recommender_job.config import Config
 from recommender_job.reporting.exposure import Exposure
@@ -62,6 +65,7 @@ def page(
     )
     environment.filters["moment"] = moment
     environment.filters["signed"] = signed
+    environment.filters["told"] = told
     metrics, clean = progress.stages.get("evaluate"), progress.stages.get("clean")
     model = model_section(config, folder, metrics, exposure) if metrics else None
     return environment.get_template("report.html").render(
@@ -86,6 +90,11 @@ def page(
         notes=[*notes, *(model["notes"] if model else [])],
         trouble=str(remembered.trouble.cause) if remembered.trouble else None,
     )
+
+
+def told(text: str) -> Markup:
+    """A text of an error as HTML: escaped, and what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def signed(value: float) -> str:

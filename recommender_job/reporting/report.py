@@ -107,7 +107,7 @@ def _night(config: Config, run: Run, progress: Progress, report: str | None) -> 
             "coverage": lists.get("model", {}).get("coverage"),
             "pairs": clean.get("pairs"),
             "users": clean.get("users"),
-            "seconds": round(sum(summary["seconds"] for summary in stages.values()), 3),
+            "seconds": round(sum(summary.get("seconds", 0.0) for summary in stages.values()), 3),
             "override": bool(progress.override),
         },
     )

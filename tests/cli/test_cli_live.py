@@ -96,6 +96,21 @@ def test_report_of_the_live_night(call: Call, live: Any) -> None:
     assert call("report", live.made["first"].json["run_id"], "--json").json == live.made["first"].json
 
 
+def test_the_html_report_also_of_a_run_that_got_nowhere(call: Call, live: Any, tmp_path: Path) -> None:
+    told = call("report", "--html", tmp_path / "live.html", "--json")
+    assert told.json == {"run_id": call("report", "--json").json["run_id"], "file": str(tmp_path / "live.html")}
+    assert ">Published<" in (tmp_path / "live.html").read_text("utf-8")
+    assert call("run", "--as-of", "2023-12-01").line.startswith("RunTooOld: ")  # before what is live
+    run_id = "night-20231201T050000.000000Z"
+    assert call("report", run_id, "--html", tmp_path / "old.html").out == (
+        f"report of run {run_id} in {tmp_path / 'old.html'}\n"
+    )
+    assert "RunTooOld" in (tmp_path / "old.html").read_text("utf-8")
+    none = call("report", "night-of-the-owl", "--html", tmp_path / "none.html")
+    assert (none.code, (tmp_path / "none.html").exists()) == (1, False)
+    assert none.line.startswith("ArtifactBroken: ")
+
+
 def test_report_of_no_night(call: Call, live: Any) -> None:
     told = call("report", "night-of-the-owl", "--json")
     assert told.code == 1

@@ -142,22 +142,24 @@ def test_a_broken_source_fails_the_run_and_clearing_it_repairs_it(
 def test_a_broken_shard_fails_the_run_and_clearing_what_failed_repairs_it_and_its_report(
     airflow: Airflow, first_run: str, live_database: Database, home: Path
 ) -> None:
+    run_id = airflow.trigger({"settings": QUICK, "shards": 2})
+    assert airflow.finish(run_id) == "success"
     before = live(live_database)
-    weights = home / "runs" / folder_of(first_run) / "refit" / "model" / "weights.json"
+    weights = home / "runs" / folder_of(run_id) / "refit" / "model" / "weights.json"
     aside = weights.rename(weights.with_suffix(".aside"))
-    airflow.clear(first_run, [["score", 1]])
-    assert airflow.finish(first_run) == "failed"
+    airflow.clear(run_id, [["score", 1]])
+    assert airflow.finish(run_id) == "failed"
     ended = {"score": {"success", "failed"}, "publish": {"upstream_failed"}, "announce": {"upstream_failed"}}
-    assert airflow.states(first_run) == {stage: {"success"} for stage in STAGES} | ended | {"report": {"failed"}}
-    assert "The report is written" in airflow.log(first_run, "report", 2)
-    assert outcome(live_database, first_run) == ("failed", "Failed")
+    assert airflow.states(run_id) == {stage: {"success"} for stage in STAGES} | ended | {"report": {"failed"}}
+    assert "The report is written" in airflow.log(run_id, "report", 2)
+    assert outcome(live_database, run_id) == ("failed", "Failed")
     assert live(live_database) == before
 
     aside.rename(weights)
-    airflow.clear_failed(first_run)
-    assert airflow.finish(first_run) == "success"
-    assert airflow.states(first_run) == {stage: {"success"} for stage in STAGES}
-    assert outcome(live_database, first_run) == ("published", "Published")
+    airflow.clear_failed(run_id)
+    assert airflow.finish(run_id) == "success"
+    assert airflow.states(run_id) == {stage: {"success"} for stage in STAGES}
+    assert outcome(live_database, run_id) == ("published", "Published")
 
 
 def test_a_report_that_cannot_be_written_is_red_and_the_night_stays_green(

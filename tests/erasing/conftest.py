@@ -113,7 +113,7 @@ def _copy_database(server: sa.URL, template: str) -> Database:
 
 
 def _configured(home: Path, database: Database, **settings: Any) -> Config:
-    fixed = {"home": home, "database_url": plain_url(database.url), "keep_all_predictions": True}
+    fixed = {"home": home, "database_url": plain_url(database.url), "keep_all_predictions": True, "report.users": 100}
     return load_config({**QUICK, **fixed, **settings})
 
 
@@ -149,7 +149,16 @@ def nights(server: sa.URL, tmp_path_factory: pytest.TempPathFactory) -> World:
             for shard in nightly.plan_shards(config, run)["shards"]:
                 nightly.score(config, run, shard)
             nightly.publish(config, run)
-    return World(config, database)
+            nightly.report(config, run)
+    world = World(config, database)
+    # As a night leaves it that failed at a list of the user; the report of that attempt was written too.
+    cause = f"1 users break the contract: user {ERASED} (rank 1, experience 9)."
+    world.folder(RUNS[0]).write_json("failed/publish.json", {"class": "OutputRefused", "cause": cause})
+    world.folder(RUNS[0]).finish("report", {"outcome": "failed", "reasons": [cause]})
+    report = world.folder(RUNS[0]).path / nightly.REPORT
+    report.write_text(report.read_text("utf-8").replace("<!--told-->", f"<!--told--><p>{cause}</p>", 1), "utf-8")
+    world.run("update recommender.night set reasons = array['other', :cause] where run_id = 'first'", cause=cause)
+    return world
 
 
 @pytest.fixture

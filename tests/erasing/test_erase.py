@@ -15,7 +15,9 @@ def test_nothing_is_left_of_the_user_and_the_jobs_rights_are_enough(world: World
         "recommender.quarantine", "recommender.recommendation_1", "recommender.recommendation_2",
         "first/extract/snapshot.parquet", "first/clean/rejected.parquet", "second/extract/opt_outs.parquet",
         "second/train/champion/network-0/weights.npz", "second/refit/model/relevance.npz",
-        "second/refit/saved_model/saved_model.pb", "second/evaluate/lists.parquet",
+        "second/refit/saved_model/saved_model.pb", "second/evaluate/lists.parquet", "recommender.night",
+        "first/failed/publish.json", "first/finished/report.json", "first/report/report.html",
+        "second/report/report.html",
     } < before  # fmt: skip
     shown = world.shown()
     job.erase()
@@ -37,11 +39,11 @@ def test_the_receipt_counts_what_went(world: World) -> None:
     receipt = world.erase()
     first, second = (old - rows(run) for old, run in zip(before, RUNS, strict=True))
     assert receipt["runs"] == {
-        "first": {"files": files, "rows": first, "models": 4, "served": "rewritten"},
-        "second": {"files": files, "rows": second, "models": 6, "served": "rewritten"},
+        "first": {"files": files, "rows": first, "models": 4, "reports": 3, "served": "rewritten"},
+        "second": {"files": files, "rows": second, "models": 6, "reports": 1, "served": "rewritten"},
     }
     assert receipt["publications"] == {"1": 5, "2": 5}
-    assert (receipt["quarantine"], receipt["looked_at"], receipt["complete"]) == (2, 2, True)
+    assert (receipt["quarantine"], receipt["nights"], receipt["looked_at"], receipt["complete"]) == (2, 1, 2, True)
     books = {"users": users - 1, "rows": (users - 1) * 5}
     assert world.rows("select users, rows from recommender.publication") == [books, books]
     assert receipt["erased_at"] == world.rows("select erased_at from recommender.erasure")[0]["erased_at"].isoformat()
@@ -51,7 +53,7 @@ def test_erasing_again_changes_no_file_and_finds_nothing(world: World) -> None:
     world.erase()
     before, books = world.states(), world.rows("select users, rows from recommender.publication")
     again = world.erase()
-    assert (again["publications"], again["quarantine"], again["runs"]) == ({}, 0, {})
+    assert (again["publications"], again["quarantine"], again["nights"], again["runs"]) == ({}, 0, 0, {})
     assert world.states() == before
     assert world.rows("select users, rows from recommender.publication") == books
 

@@ -11,6 +11,7 @@ from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from recommender_job.config import load_config
 from recommender_job.errors import TrainingDiverged
+from recommender_job.evaluating.bootstrap import Bootstrap, interval
 from recommender_job.evaluating.calibration import calibration
 from recommender_job.evaluating.rating_figures import rating_figures
 from recommender_job.ranking.baselines import baseline_predictions
@@ -45,6 +46,16 @@ def test_errors_and_slices_by_hand() -> None:
     # Users 10 and 30 have one rating each, user 99 none; experiences 7 and 9 have two, 98 none.
     assert figures["by_user_ratings"] == {"0": part(0.5, 0.5, 1), "1": part(np.sqrt(2 / 3), 2 / 3, 3)}
     assert figures["by_experience_ratings"] == {"0": part(1, 1, 1), "2-3": part(np.sqrt(1.25 / 3), 0.5, 3)}
+
+
+def test_every_other_predictor_has_an_interval_of_its_own() -> None:
+    champion = predictor(3.0, {}, {})
+    figures, predictions = rating_figures(MODEL, TRAINING, PAIRS, CONFIG, champion)
+    assert list(figures["other_intervals"]) == [*BASELINES, "champion"]
+    bootstrap = Bootstrap(PAIRS["user_id"].to_numpy(), resamples=200, seed=CONFIG.seed)
+    for name, found in figures["other_intervals"].items():
+        squared = (predictions[name] - PAIRS["rating"]).to_numpy(np.float64) ** 2
+        assert found == pytest.approx(interval(bootstrap.rmse(squared), 0.95), abs=1e-6)
 
 
 def test_every_class_of_activity() -> None:

@@ -18,6 +18,7 @@ from recommender_job.ratings.columns import Columns
 from recommender_job.ratings.importer import import_ratings
 from recommender_job.ratings.sample import sample_ratings
 from recommender_job.runs import Run
+from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
 
 NIGHT = Run.at(datetime(2024, 1, 1, tzinfo=UTC))
@@ -55,6 +56,7 @@ def test_every_active_user_has_a_full_list_of_new_experiences(
     assert result["published"] is True
     stages = ["extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards", "score-0000", "score-0001"]
     assert list(result["stages"]) == [*stages, "publish"]
+    assert RunFolder(config.runs, NIGHT.folder).summary("report")["outcome"] == "published"
     assert reported == [(stage, ended) for stage in [*stages, "publish"] for ended in (False, True)]
 
     shown = read(database, "select * from recommender.recommendations order by user_id, rank")
