@@ -17,7 +17,8 @@ from recommender_job import cli
 Call = Callable[..., Any]
 
 COMMANDS = [
-    "backtest", "db start", "db stop", "db url", "erase", "erasures lift", "import-ratings", "migrate",
+    "backtest", "config check", "config show", "db start", "db stop", "db url", "erase", "erasures lift",
+    "import-ratings", "metrics", "migrate",
     "publications activate", "publications diff", "publications list", "publications prune", "publications rollback",
     "quarantine drop", "quarantine list", "quarantine replay", "report", "run",
     "sample-ratings", "show", "status", "why",

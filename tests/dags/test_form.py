@@ -15,7 +15,9 @@ from recommender_job.config import Config
 from recommender_job.errors import ConfigurationError
 
 FOLDER = Path(__file__).resolve().parents[2] / "dags"
-EMPTY: dict[str, Any] = {"top_n": None, "shards": None, "cutoff": None, "dry_run": False, "settings": {}}
+EMPTY: dict[str, Any] = {
+    "top_n": None, "shards": None, "cutoff": None, "dry_run": False, "when_blocked": None, "settings": {},
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def filled_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
     names: Any = bag.dags["nightly_recommendations"].get_task("extract").python_callable.__globals__
 
     def work(**form: Any) -> Config:
-        due = SimpleNamespace(run_after=datetime(2024, 5, 1, tzinfo=UTC))
+        due = SimpleNamespace(run_after=datetime(2024, 5, 1, tzinfo=UTC), run_type="manual")
         context = {"params": {**EMPTY, **form}, "dag_run": due, "run_id": "a-run"}
         monkeypatch.setitem(names, "get_current_context", lambda: context)
         config: Config = names["night"]()[0]
