@@ -101,5 +101,5 @@ def report_of(config: Config, run_id: str) -> bytes | None:
 
 def latest_report(config: Config, database: Database) -> str | None:
     """The last run whose report can be read; None when there is none."""
-    known = (night["run_id"] for night in nights(database, config.report.nights) if night["report"])
+    known = (night["run_id"] for night in nights(database, config.report.nights))
     return next((run_id for run_id in known if report_of(config, run_id) is not None), None)

@@ -61,7 +61,7 @@ def sparkline(nights: Sequence[dict[str, Any]]) -> Sparkline | None:
     if len(judged) < 2:
         return None
     bounds = [night["max_rmse"] for night in judged]
-    values = [*(night["rmse"] for night in judged), *(bound for bound in bounds if bound is not None)]
+    values: list[float] = [*(night["rmse"] for night in judged), *(bound for bound in bounds if bound is not None)]
     low, high = min(values), max(values)
 
     def x(place: int) -> float:
