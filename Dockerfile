@@ -22,6 +22,7 @@ RUN useradd --uid 10001 --no-create-home --home-dir /var/lib/recommender recomme
 COPY --from=build /opt/venv /opt/venv
 COPY config /opt/recommender/config
 COPY dags /opt/recommender/dags
+COPY docs/runbook.md docs/table-contract.md /opt/recommender/docs/
 COPY plugins /opt/recommender/plugins
 COPY scripts /opt/recommender/scripts
 ENV PATH=/opt/venv/bin:$PATH \
