@@ -60,9 +60,9 @@ passwords: setup ## Say where the passwords of Airflow's pages are
 tools: ## Install the Debian packages that the checks and the browser tests need
 	scripts/install-tools.sh chromium docker-compose
 
-test: setup ## Run the tests, two at a time; RATINGS_CSV=path adds those on real ratings
+test: setup ## Run the tests, three at a time, the slow ones first; RATINGS_CSV=path adds those on real ratings
 	scripts/install-tools.sh chromium
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/stack
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/stack tests/e2e tests
 
 test-stack: setup ## Run nights on the whole stack, with faults, operated in a real browser; SCREENSHOTS=folder keeps pictures
 	scripts/install-tools.sh chromium
