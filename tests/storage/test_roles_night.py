@@ -134,6 +134,9 @@ def test_the_jobs_two_roles_are_enough_for_all_it_does(
     assert [night["published"] for night in nights] == [True, True]
     first, second = (night["publication_id"] for night in nights)
     assert status(job)["publication_id"] == second
+    assert f"Publication {second} beside {first}" in nightly.report_html(config, nights[1]["run_id"])
+    with job.transaction() as transaction:
+        assert transaction.count("recommender.night") == 2
     assert rollback(job) == {"publication_id": first, "previous": second}
     assert rollback(job, second) == {"publication_id": second, "previous": first}
     assert prune(job, keep=1) == [first]
