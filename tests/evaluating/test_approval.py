@@ -52,7 +52,7 @@ def test_asked_the_gate_ends_with_its_word_and_nothing_goes_on(blocked: Config, 
     assert asked
     assert RUN.run_id in asked["subject"]
     assert "\n" not in asked["subject"]
-    for expected in (*told["reasons"], "challenger", "global_mean", "```"):
+    for expected in (*told["reasons"], "| challenger | ", "| global_mean | "):
         assert expected in asked["body"]
     result = nightly.result(blocked, RUN.run_id)
     assert (result["gate"]["passed"], result["override"], result["published"]) == (False, None, False)
