@@ -100,7 +100,7 @@ def test_the_html_report_also_of_a_run_that_got_nowhere(call: Call, live: Any, t
     told = call("report", "--html", tmp_path / "live.html", "--json")
     assert told.json == {"run_id": call("report", "--json").json["run_id"], "file": str(tmp_path / "live.html")}
     assert ">Published<" in (tmp_path / "live.html").read_text("utf-8")
-    assert call("run", "--as-of", "2023-12-01").line.startswith("RunTooOld: ")  # before what is live
+    assert call("run", "--as-of", "2023-12-01", "--json").line.startswith("RunTooOld: ")  # before what is live
     run_id = "night-20231201T050000.000000Z"
     assert call("report", run_id, "--html", tmp_path / "old.html").out == (
         f"report of run {run_id} in {tmp_path / 'old.html'}\n"

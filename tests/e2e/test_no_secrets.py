@@ -116,6 +116,7 @@ def test_no_log_no_summary_and_no_setting_shows_it(shop: Shop) -> None:
 def test_no_file_of_a_run_holds_it(shop: Shop) -> None:
     files = [path for path in (shop.home / "runs").rglob("*") if path.is_file()]
     assert len(files) > 40
+    assert {file.name for file in files} > {"report.html", "report.json"}
     for file in files:
         assert secrets_in(file.read_bytes()) == [], file
         if file.suffix == ".parquet":  # compressed

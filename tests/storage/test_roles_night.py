@@ -72,6 +72,7 @@ BOOKS = [
     "recommender.recommendation", "recommender.recommendation_999", "recommender.default_recommendation",
     "recommender.publication", "recommender.active_publication", "recommender.extraction", "recommender.quarantine",
     "recommender.imported_file", "recommender.profile", "recommender.erasure", "recommender.schema_version",
+    "recommender.night",
 ]  # fmt: skip
 VIEWS = [
     "recommender.recommendations", "recommender.default_recommendations", "recommender.recommendation_status"
@@ -133,6 +134,9 @@ def test_the_jobs_two_roles_are_enough_for_all_it_does(
     assert [night["published"] for night in nights] == [True, True]
     first, second = (night["publication_id"] for night in nights)
     assert status(job)["publication_id"] == second
+    assert f"Publication {second} beside {first}" in nightly.report_html(config, nights[1]["run_id"])
+    with job.transaction() as transaction:
+        assert transaction.count("recommender.night") == 2
     assert rollback(job) == {"publication_id": first, "previous": second}
     assert rollback(job, second) == {"publication_id": second, "previous": first}
     assert prune(job, keep=1) == [first]
