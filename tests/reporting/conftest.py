@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from recommender_job import nightly
 from recommender_job.config import Config, load_config
+from recommender_job.evaluating import approval
 from recommender_job.ratings.columns import Columns
 from recommender_job.ratings.importer import import_ratings
 from recommender_job.ratings.sample import sample_ratings
@@ -77,7 +78,7 @@ class World:
     def report(self, run: Run = SECOND, override: dict[str, str] | None = None, **settings: Any) -> dict[str, Any]:
         """Writes the report at a known time."""
         config = self.config.model_copy(update=settings)
-        return report(config, run, self.folder(run), nightly.REPORT, nightly.VERDICT, override, now=NOW)
+        return report(config, run, self.folder(run), nightly.REPORT, approval.VERDICT, override, now=NOW)
 
     def html(self, run: Run = SECOND, **options: Any) -> str:
         """Writes the report and reads it."""

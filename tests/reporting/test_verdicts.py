@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from recommender_job import nightly
 from recommender_job.errors import DatabaseAway, GateBlocked, OutputRefused, StorageFailed
+from recommender_job.evaluating import approval
 from recommender_job.reporting.progress import progress_of
 from tests.reporting.conftest import FIRST, NOW, SECOND, STAGES, World, verdict_text
 
@@ -61,7 +62,7 @@ def test_a_blocked_night_says_why_and_what_the_website_shows(blocked: Callable[.
     assert told.endswith("See docs/runbook.md#gateblocked .")
     night = world.night()
     assert night["outcome"] == "blocked"
-    assert night["reasons"] == world.folder().read_json(nightly.VERDICT)["reasons"]
+    assert night["reasons"] == world.folder().read_json(approval.VERDICT)["reasons"]
     assert (night["publication_id"], night["max_rmse"]) == (None, 0.01)
 
 
@@ -75,8 +76,8 @@ def test_a_gate_that_lets_somebody_decide_counts_as_blocked_until_then(blocked: 
 
 
 def test_who_let_a_blocked_model_through_stands_on_top(world: World) -> None:
-    verdict = world.folder().read_json(nightly.VERDICT)
-    world.folder().write_json(nightly.VERDICT, {**verdict, "passed": False, "reasons": ["RMSE is too high."]})
+    verdict = world.folder().read_json(approval.VERDICT)
+    world.folder().write_json(approval.VERDICT, {**verdict, "passed": False, "reasons": ["RMSE is too high."]})
     world.run("update recommender.publication set fresh_hours = 1e6")
     told = verdict_text(world.html(override={"by": "ana", "at": "2024-01-02 08:00", "reason": "new <catalogue>"}))
     assert "are live as publication 2, with ratings up to 2024-01-02 07:00 UTC, although the gate had blocked" in told
@@ -114,7 +115,7 @@ def test_what_an_earlier_attempt_has_left_behind_is_not_told(blocked: Callable[.
     for stage in STAGES[5:]:
         world.folder().finish(stage, {"seconds": 1, "shards": [0, 1], "published": True, "publication_id": 2})
     world.folder().begin("evaluate")
-    progress = progress_of(world.folder(), nightly.VERDICT)
+    progress = progress_of(world.folder(), approval.VERDICT)
     assert list(progress.stages) == ["extract", "clean", "train"]
     assert (progress.stopped_at, progress.outcome, progress.verdict) == ("evaluate", "failed", None)
 
@@ -142,7 +143,7 @@ def test_shards_that_fail_are_all_named_and_the_others_are_shown(world: World) -
     assert "failed at score-0001 (OutputRefused)" in told
     world.fail("score-0000", OutputRefused("first", action="a"))
     world.folder().finish("score-0000", {**world.folder().summary("refit")})
-    progress = progress_of(world.folder(), nightly.VERDICT)
+    progress = progress_of(world.folder(), approval.VERDICT)
     assert "score-0000" in progress.stages
     assert progress.reasons == ("score-0001: OutputRefused: second",)
 
