@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
@@ -14,6 +15,10 @@ from recommender_job.config import ENV_PREFIX, Config, load_config
 from recommender_job.storage import embedded, schema
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database, plain_url
+
+# A slow machine is not a failure; what takes how long is measured in benchmarks/.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 #: Settings under which a model trains in about a second and still learns.
 QUICK = {"model.epochs": 5, "model.hidden_layers": (16, 8), "model.embedding_dimension": 8}
