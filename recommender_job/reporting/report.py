@@ -44,7 +44,7 @@ def report(
 
     Raises:
         StorageFailed: The report could not be written; the night is kept all the same.
-        DatabaseAway: The night could not be kept; the report is written, without what the database knows.
+        DatabaseAway, SchemaMissing: Something could not be read or kept; the report is written, without what is missing.
     """
     progress = progress_of(folder, verdict, override)
     remembered = remember(config, run, progress)
@@ -56,9 +56,9 @@ def report(
         if remembered.trouble is None:
             record(Database.of(config), _night(config, run, progress, None))
         raise
+    record(Database.of(config), night)
     if remembered.trouble is not None:
         raise remembered.trouble
-    record(Database.of(config), night)
     return {
         "outcome": night.outcome,
         "reasons": list(night.reasons),

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from recommender_job import nightly
-from recommender_job.errors import DatabaseAway, StorageFailed
+from recommender_job.errors import DatabaseAway, SchemaMissing, StorageFailed
 from recommender_job.operating import NotifyConfig, ReportConfig
 from recommender_job.reporting.nights import Night, record
 from recommender_job.reporting.page import signed, told
@@ -194,6 +194,14 @@ def test_without_a_database_the_rest_is_written_and_the_stage_fails(world: World
     assert "What the website shows, earlier nights and what changed are missing." in text
     assert "could not be read" in text
     assert "Differences that the gate looks at" in text
+
+
+def test_what_the_database_cannot_tell_is_an_error_after_the_night_is_kept(world: World) -> None:
+    world.run("alter table recommender.profile rename to profile_gone")
+    with pytest.raises(SchemaMissing, match="profile"):
+        world.report()
+    assert world.night()["outcome"] == "published"
+    assert "Not all of this report could be made" in nightly.report_html(world.config, "second")
 
 
 def test_a_full_disk_keeps_the_night_without_its_report(world: World) -> None:
