@@ -44,7 +44,7 @@ def report(
 
     Raises:
         StorageFailed: The report could not be written; the night is kept all the same.
-        DatabaseAway, SchemaMissing: Something could not be read or kept; the report is written, without what is missing.
+        DatabaseAway, SchemaMissing: Something could not be read or kept; the report is written without it.
     """
     progress = progress_of(folder, verdict, override)
     remembered = remember(config, run, progress)
