@@ -44,8 +44,8 @@ def report(
         `outcome`, `reasons`, `report` (path or URL) and `publication_id`.
 
     Raises:
-        StorageFailed: The report, or the file for Prometheus, could not be written; the night is kept all the same.
-        DatabaseAway: The night could not be kept; the report is written, without what the database knows.
+        StorageFailed: The report, or the file for monitoring, could not be written; the night is kept all the same.
+        DatabaseAway, SchemaMissing: Something could not be read or kept; the report is written without it.
     """
     progress = progress_of(folder, verdict, override)
     remembered = remember(config, run, progress)
@@ -57,9 +57,9 @@ def report(
         if remembered.trouble is None:
             record(Database.of(config), _night(config, run, progress, None))
         raise
+    record(Database.of(config), night)
     if remembered.trouble is not None:
         raise remembered.trouble
-    record(Database.of(config), night)
     update(config, now)  # once the night is among those that it tells of
     return {
         "outcome": night.outcome,

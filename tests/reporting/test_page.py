@@ -10,15 +10,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from recommender_job import nightly
-from recommender_job.errors import DatabaseAway, StorageFailed
 from recommender_job.operating import NotifyConfig, ReportConfig
 from recommender_job.reporting.nights import Night, record
 from recommender_job.reporting.page import signed, told
 from recommender_job.runs import Run
 from recommender_job.storage.database import plain_url
 from tests.reporting.conftest import CUTOFF, FIRST, HOSTILE, SECOND, World
-from tests.storage.test_artifacts_failures import files_of_at_most
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 
@@ -183,36 +180,6 @@ def test_earlier_nights_are_shown_up_to_this_one(world: World) -> None:
     assert "RMSE of the last 4 nights" in world.html(report=ReportConfig(nights=4))
     again = world.html()  # tonight's own row, of before, is not an earlier night
     assert "RMSE of the last 13 nights" in again
-
-
-def test_without_a_database_the_rest_is_written_and_the_stage_fails(world: World) -> None:
-    config = world.config.model_copy(update={"database_url": SecretStr("postgresql://nobody@127.0.0.1:1/none")})
-    lost = World(config, world.database)
-    with pytest.raises(DatabaseAway):
-        lost.report()
-    text = nightly.report_html(world.config, "second")
-    assert "What the website shows, earlier nights and what changed are missing." in text
-    assert "could not be read" in text
-    assert "Differences that the gate looks at" in text
-
-
-def test_a_full_disk_keeps_the_night_without_its_report(world: World) -> None:
-    with files_of_at_most(300), pytest.raises(StorageFailed):
-        world.report()
-    assert (world.night()["outcome"], world.night()["report"]) == ("published", None)
-
-
-@pytest.mark.parametrize("name", ["evaluate/predictions.parquet", "score/lists-0001.parquet"])
-def test_what_cannot_be_read_is_named_and_left_out(world: World, name: str) -> None:
-    world.folder().remove(name)
-    text = world.html()
-    assert "Not all of this report could be made" in text
-    assert f"{name} is not there." in text
-
-
-def test_a_damaged_summary_counts_as_unfinished(world: World) -> None:
-    world.folder().write_text("finished/train.json", "{")
-    assert "has not got past train" in world.html()
 
 
 @pytest.mark.parametrize(

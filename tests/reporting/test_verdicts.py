@@ -58,12 +58,19 @@ def test_a_blocked_night_says_why_and_what_the_website_shows(blocked: Callable[.
     assert told.startswith(
         "Blocked The gate stopped tonight's model; the website keeps showing publication 2, complete"
     )
+    assert "with ratings up to 2024-01-02 07:00 UTC (STALE since 2024-01-03 19:00 UTC)." in told
     assert "is above the bound gate.max_rmse 0.01." in told
     assert told.endswith("See docs/runbook.md#gateblocked .")
     night = world.night()
     assert night["outcome"] == "blocked"
     assert night["reasons"] == world.folder().read_json(approval.VERDICT)["reasons"]
     assert (night["publication_id"], night["max_rmse"]) == (None, 0.01)
+
+
+def test_what_is_live_may_well_be_fresh_while_a_night_is_blocked(blocked: Callable[..., World]) -> None:
+    world = blocked()
+    world.run("update recommender.publication set fresh_hours = 1e6")
+    assert "(fresh until 2138-" in verdict_text(world.html())
 
 
 def test_a_gate_that_lets_somebody_decide_counts_as_blocked_until_then(blocked: Callable[..., World]) -> None:
