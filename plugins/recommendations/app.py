@@ -48,7 +48,8 @@ def _no_such_page(request: Request, error: Exception) -> Response:
 
 def _explained(request: Request, error: Exception) -> Response:
     """An error of the job's own tree: it says what is wrong and what to do."""
-    assert isinstance(error, RecommenderError)  # noqa: S101 - it is registered for nothing else
+    if not isinstance(error, RecommenderError):
+        return _unexpected(request, error)
     log.warning("%s", error)
     code = 404 if isinstance(error, NotPublished) else 503 if isinstance(error, TransientError) else 500
     name = type(error).__name__
