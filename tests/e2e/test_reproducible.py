@@ -57,9 +57,9 @@ def night(database: Database, home: Path, machine: dict[str, str]) -> dict[str, 
 
 
 def lasting(value: Any) -> Any:
-    """What does not depend on how fast a machine is."""
+    """What does not depend on the machine."""
     if isinstance(value, dict):
-        return {key: lasting(inner) for key, inner in value.items() if key != "seconds"}
+        return {key: lasting(inner) for key, inner in value.items() if key not in ("seconds", "peak_mb")}
     return value
 
 
