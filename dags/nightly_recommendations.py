@@ -18,6 +18,7 @@ and checked, nothing is switched), what happens when the gate blocks, and any ot
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +31,10 @@ from recommender_retries import CALLBACKS, RETRIES
 RECOMMENDATIONS = Asset(
     name="recommendations", uri="postgres://recommender/recommendations", extra={"contract": "docs/table-contract.md"}
 )
+
+#: Where tasks wait that take about 1 GB each. Only who runs Airflow knows of a pool that is there: in a missing one
+#: tasks would wait for ever.
+HEAVY = os.environ.get("RECOMMENDATIONS_POOL", "default_pool")
 
 PARAMS = {
     "top_n": Param(
@@ -104,7 +109,7 @@ def nightly_recommendations() -> None:
 
         return in_child(nightly.clean, *night())
 
-    @task
+    @task(pool=HEAVY)
     def train() -> dict[str, Any]:
         """Holds some pairs out, chooses and trains the challenger on the others, and trains the champion again."""
         from recommender_job import nightly
@@ -112,7 +117,7 @@ def nightly_recommendations() -> None:
 
         return in_child(nightly.train, *night())
 
-    @task
+    @task(pool=HEAVY)
     def evaluate() -> dict[str, Any]:
         """Predicts the held-out pairs with challenger, champion and naive baselines, and makes their lists."""
         from recommender_job import nightly
@@ -128,7 +133,7 @@ def nightly_recommendations() -> None:
 
         return in_child(nightly.gate, *night())
 
-    @task
+    @task(pool=HEAVY)
     def refit() -> dict[str, Any]:
         """Trains the final model, by the challenger's recipe, on all ratings."""
         from recommender_job import nightly
@@ -144,7 +149,7 @@ def nightly_recommendations() -> None:
 
         return in_child(nightly.plan_shards, *night())["shards"]
 
-    @task(map_index_template="shard {{ shard }}")
+    @task(pool=HEAVY, map_index_template="shard {{ shard }}")
     def score(shard: int) -> dict[str, Any]:
         """Predicts every user-experience pair of one shard and keeps each user's best."""
         from recommender_job import nightly

@@ -48,6 +48,17 @@ def test_scoring_is_mapped_over_shards(dag: DAG) -> None:
     assert dag.get_task("score").is_mapped
 
 
+def test_what_takes_much_memory_waits_in_the_pool_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pools() -> dict[str, str]:
+        tasks = BundleDagBag(FILE, bundle_path=FOLDER).dags["nightly_recommendations"].tasks
+        return {task.task_id: task.pool for task in tasks}
+
+    monkeypatch.delenv("RECOMMENDATIONS_POOL", raising=False)
+    assert set(pools().values()) == {"default_pool"}, "it is there in every Airflow"
+    monkeypatch.setenv("RECOMMENDATIONS_POOL", "heavy")
+    assert {task for task, pool in pools().items() if pool == "heavy"} == {"train", "evaluate", "refit", "score"}
+
+
 def test_schedule(dag: DAG) -> None:
     assert dag.max_active_runs == 1
     assert not dag.catchup

@@ -37,6 +37,20 @@ def test_stale(sign_in: SignIn, database: Database) -> None:
     assert "/recommendations/runbook#stalerecommendations" in page.text
 
 
+def test_who_let_a_blocked_model_through_and_why(
+    sign_in: SignIn, database: Database, two_nights: tuple[int, int]
+) -> None:
+    with database.transaction() as transaction:
+        transaction.run(
+            "update recommender.publication set override_by = 'olga', override_reason = 'worse by <0.01>',"
+            " override_at = '2024-01-02 15:00+00' where publication_id = :older",
+            older=two_nights[0],
+        )
+    text = sign_in("vera").get("/recommendations/").text
+    assert text.count("approved by olga, 2024-01-02 10:00: worse by &lt;0.01&gt;") == 1
+    assert text.count("approved by") == 1
+
+
 def test_the_nights_are_there_newest_first_and_escaped(sign_in: SignIn, two_nights: tuple[int, int]) -> None:
     text = sign_in("vera").get("/recommendations/").text
     nights = text[text.index("<h2>Nights") :]

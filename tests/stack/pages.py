@@ -95,6 +95,12 @@ class RunPages:
         rows = [row.inner_text().split() for row in dialog.locator("tbody tr").all()]
         return {(row[0], int(next(part for part in row[1:] if re.fullmatch(r"-?\d+", part)))) for row in rows}
 
+    def open_form(self) -> None:
+        """Opens the form of a run by hand."""
+        self.page.goto(self.path.rsplit("/runs/", 1)[0])
+        self.page.get_by_role("button", name="Trigger").click()
+        expect(self.page.get_by_text("Length of the lists")).to_be_visible()
+
     def decide(self, answer: str, reason: str) -> None:
         """Writes the reason and presses Approve or Reject."""
         self.page.fill("#element_reason", reason)

@@ -10,12 +10,14 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from recommender_job.runs import folder_of
+from tests.browser.browser import open_recommendations
 from tests.e2e.stack import DAG, Airflow, wait_until
 from tests.stack.conftest import USERS, Live
 from tests.stack.pages import RunPages, logged_in
 from tests.stack.watching import Watcher
 
 PLANNED = "plan/users.parquet"
+POOL = "recommender"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ class BrokenShard:
             self.whole = self.file.read_bytes()
             self.file.write_bytes(self.whole[: len(self.whole) // 2])
         finally:
-            self._slots(128)
+            self._slots(2)
         assert airflow.finish(self.run_id) == "failed"
         self.failed = next(shard for shard, state in self._shards().items() if state == "failed")
 
@@ -82,7 +84,7 @@ class BrokenShard:
         }
 
     def _slots(self, number: int) -> None:
-        self.airflow.call("PATCH", "pools/default_pool?update_mask=slots", {"name": "default_pool", "slots": number})
+        self.airflow.call("PATCH", f"pools/{POOL}?update_mask=slots", {"name": POOL, "slots": number})
 
     def _wait(self, ready: Callable[[], bool], what: str) -> None:
         wait_until(ready, 240, what)
@@ -94,12 +96,45 @@ def only_the_shard_ran_again(before: dict[tuple[str, int], int], broken: BrokenS
     assert again - {("publish", -1), ("announce", -1), ("report", -1)} == {("score", broken.failed)}
 
 
-def test_a_scheduled_night_goes_green(live: Live, airflow: Airflow, first_run: str) -> None:
+def test_a_scheduled_night_goes_green(
+    live: Live, airflow: Airflow, first_run: str, browser: Browser, pictures: Path
+) -> None:
     assert first_run.startswith("scheduled__")
     assert all(states == {"success"} for states in airflow.states(first_run).values())
     assert live.rows("select run_id, users from recommender.recommendation_status") == [
         {"run_id": first_run, "users": USERS}
     ]
+    with logged_in(browser, live.url, "ops", live.passwords["ops"]) as page:
+        pages = RunPages(page, DAG, first_run, pictures)
+        pages.open_grid()
+        expect(page.get_by_text("announce").first).to_be_visible()
+        pages.picture("good-night")
+        pages.open_form()
+        pages.picture("form")
+        inside = open_recommendations(page)
+        expect(inside.get_by_role("heading", level=1)).to_contain_text("Fresh until")
+        pages.picture("recommendations")
+        inside.get_by_role("link", name="Latest report").click()
+        expect(inside.get_by_role("heading", level=1)).to_contain_text("Published")
+        pages.picture("report")
+
+
+def test_a_blocked_night_is_rejected_in_the_browser(
+    live: Live, airflow: Airflow, watched: Watcher, browser: Browser
+) -> None:
+    before = live.rows("select publication_id from recommender.recommendation_status")
+    run_id = airflow.trigger({"settings": {"gate.max_rmse": 0.1}, "when_blocked": "ask"})
+    wait_until(lambda: airflow.states(run_id).get("approve") == {"awaiting_input"}, 240, "the question")
+    with logged_in(browser, live.url, "ops", live.passwords["ops"]) as page:
+        pages = RunPages(page, DAG, run_id, live.runs)
+        pages.open_approval()
+        pages.decide("Reject", "Last night's are better")
+        assert airflow.finish(run_id) == "failed"
+        page.goto(f"{pages.path}/tasks/approve")
+        pages.read_log("GateBlocked", "Last night's are better", "runbook#gateblocked")
+    states = airflow.states(run_id)
+    assert (states["gate"], states["approve"], states["refit"]) == ({"success"}, {"failed"}, {"upstream_failed"})
+    assert live.rows("select publication_id from recommender.recommendation_status") == before
 
 
 def test_a_blocked_night_is_approved_and_its_broken_shard_repaired_in_the_browser(
