@@ -20,7 +20,6 @@ RUN useradd --uid 10001 --no-create-home --home-dir /var/lib/recommender recomme
     && mkdir -p /var/lib/recommender/airflow /var/lib/recommender/logs /var/lib/recommender/runs \
     && chown -R recommender:recommender /var/lib/recommender
 COPY --from=build /opt/venv /opt/venv
-COPY config /opt/recommender/config
 COPY dags /opt/recommender/dags
 COPY docs/runbook.md docs/table-contract.md /opt/recommender/docs/
 COPY plugins /opt/recommender/plugins

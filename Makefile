@@ -52,7 +52,7 @@ down-local: setup ## Stop it; the data stay
 	@$(BIN)/python -m scripts.stack down
 
 logs-local: ## Follow its logs
-	tail --lines=20 --follow=name --retry $(STACK_HOME)/services/*.log
+	tail --lines=20 --follow=name --retry $(filter-out %.before.log,$(wildcard $(STACK_HOME)/services/*.log)) $(STACK_HOME)/postgres/log
 
 passwords: setup ## Say where the passwords of Airflow's pages are
 	@$(BIN)/python -m scripts.stack passwords

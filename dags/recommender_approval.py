@@ -37,14 +37,16 @@ class GateApproval(ApprovalOperator):
 
     def execute(self, context: Context) -> Any:
         """Asks, unless there is nothing to ask."""
-        from recommender_job.evaluating.approval import question
+        from recommender_job.evaluating.approval import question, take_back
         from recommender_job.storage.artifacts import RunFolder
 
         config, run = self.night()
-        asked = question(RunFolder(config.runs, run.folder), run)
+        folder = RunFolder(config.runs, run.folder)
+        asked = question(folder, run)
         if asked is None:
             self.log.info("The gate has passed: nothing to ask.")
             return None
+        take_back(folder)  # an earlier answer, to the same figures, counts no more once the question is open again
         self.subject, self.body = asked["subject"], asked["body"]
         self.response_timeout = timedelta(hours=config.gate.answer_hours)
         # Only for the form: a task's own parameters must have a value before it starts.

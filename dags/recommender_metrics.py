@@ -11,7 +11,7 @@ from airflow.sdk.observability import stats
 
 #: Figures of a stage's summary, each sent as a gauge under its own name.
 FIGURES = (
-    "source_rows", "extracted", "deleted", "snapshot", "pairs", "rejected", "holdout", "users", "rows", "opt_outs",
+    "source_rows", "extracted", "deleted", "snapshot", "pairs", "rejected", "holdout", "users", "rows",
     "distinct_lists", "rmse", "passed", "data_age_seconds", "expires_in_seconds", "is_stale",
 )  # fmt: skip
 
@@ -19,6 +19,8 @@ FIGURES = (
 def send_summary(context: Any) -> None:
     """For `on_success_callback`: the task's summary, which is what it returned."""
     instance = context["ti"]
+    if (instance.map_index or 0) >= 0 and instance.map_index is not None:
+        return  # a shard is a part of its stage: under the stage's name its figures would be taken for the whole
     summary = instance.xcom_pull(task_ids=instance.task_id, map_indexes=instance.map_index)
     if isinstance(summary, dict):
         send(instance.task_id, summary)

@@ -108,8 +108,16 @@ def links(config: Config | None, ti: Any) -> Links:
 
 
 def told_already(ti: Any) -> bool:
-    """Whether another shard of the same task has failed before: one notice is enough for all."""
+    """Whether another shard of the same task has failed before: one notice is enough for all.
+
+    Where Airflow cannot say, as when its database is away, it is told once more rather than not at all.
+    """
     if ti.map_index is None or ti.map_index < 0:
         return False
-    found = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id])
-    return "failed" in [str(state) for states in found.values() for state in states.values()]
+    try:
+        found = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id])
+    except Exception:  # whatever Airflow's own client raises: what happened must be told
+        return False
+    # A shard whose worker was lost is marked as failed before this is asked.
+    own = f"{ti.task_id}_{ti.map_index}"
+    return "failed" in [str(state) for shards in found.values() for shard, state in shards.items() if shard != own]

@@ -13,7 +13,9 @@ class NotifyConfig(Section):
     """Who is told when a task has failed for good, and whether also when a night ended well."""
 
     email_to: tuple[str, ...] = Field((), description="Addresses that get a message; none: no e-mail.")
-    email_from: str | None = Field(None, description="Sender of the messages; needed for e-mail.")
+    email_from: str | None = Field(
+        None, description="Sender of the messages; default: the one that the connection names."
+    )
     smtp_connection: str = Field("smtp_default", description="Airflow connection of the mail server.")
     webhook_url: SecretStr | None = Field(
         None, description="URL that gets a POST with {'text': …}, as chat services take it."

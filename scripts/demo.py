@@ -31,6 +31,7 @@ EXPECTED_TASKS = {
     "score",
     "publish",
     "announce",
+    "report",
 }
 
 

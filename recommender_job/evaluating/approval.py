@@ -85,7 +85,7 @@ def record(folder: RunFolder, *, by: str, at: datetime, reason: str) -> dict[str
 
 
 def take_back(folder: RunFolder) -> None:
-    """Forgets an approval: it was given to the figures of an earlier attempt."""
+    """Forgets an approval: it was given to the figures of an earlier attempt, or the question is asked once more."""
     folder.begin(STAGE)
     folder.remove(OVERRIDE)
 

@@ -87,7 +87,18 @@ def _service(
     named = {inside: home / outside for outside, inside, *_ in volumes if not outside.startswith((".", "/"))}
     bound = {inside: ROOT / outside for outside, inside, *_ in volumes if outside.startswith((".", "/"))}
     paths = {**named, **bound, IMAGE_ROOT: ROOT, "/var/lib/recommender": home}
+    for outside, *_ in volumes:
+        if "/" in outside and not outside.startswith((".", "/")):
+            raise ConfigurationError(
+                f"The folder {outside} begins with neither `/` nor `./`.", action="Correct SETTINGS_FOLDER in .env."
+            )
     host = values.get("AIRFLOW_ADDRESS") or LOCALHOST
+    if host not in (LOCALHOST, "0.0.0.0"):
+        # Airflow listens on one address, and its own services look for it on that of this machine.
+        raise ConfigurationError(
+            f"Without Docker, AIRFLOW_ADDRESS cannot be {host}.",
+            action=f"Set it to {LOCALHOST}, or to 0.0.0.0 for every address of this machine.",
+        )
 
     def here(text: object) -> str:
         return _swap(substitute(str(text), values), paths, described, host)
@@ -100,17 +111,25 @@ def _service(
         command=tuple(map(here, part.get("command", ()))),
         environment={key: here(value) for key, value in part["environment"].items()},
         health=tuple(map(here, test[1:])),
-        ports={int(substitute(port[0], values)): port[2] for port in inner},
+        ports={_port(substitute(port[0], values), port[2]): port[2] for port in inner},
         needs={other: how["condition"] for other, how in part.get("depends_on", {}).items()},
         folder=Path(here(part.get("working_dir", str(home)))),
         folders=tuple(named.values()),
     )
 
 
+def _port(text: str, variable: str) -> int:
+    if not (text.isdecimal() and 0 < int(text) < 65536):
+        raise ConfigurationError(f"{variable} is {text!r}, which is no port.", action="Correct it in .env.")
+    return int(text)
+
+
 def _swap(text: str, paths: Mapping[str, Path], hosts: Mapping[str, Any], listen: str) -> str:
     """Names of other services and paths of the image become those of this machine."""
     if text == "0.0.0.0":
-        return listen  # a container has addresses of its own; here, only the published one may be listened on
+        # A container has addresses of its own. Only Airflow's pages are bound by this: its log servers, which ask for a
+        # signed token, listen on every address of the machine.
+        return listen
     for host in hosts:  # but not an account of the same name
         text = re.sub(rf"(//|@){re.escape(host)}(?=[:/])(?![^/]*@)", rf"\g<1>{LOCALHOST}", text)
     # The longest first: a volume inside another one is the nearer match.

@@ -6,6 +6,7 @@ That one is the keeper, which starts the command again when it ends unasked.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -39,6 +40,7 @@ class Processes:
         self.service = service
         self.log = home / "services" / f"{service.name}.log"
         self._pid = home / "services" / f"{service.name}.pid"
+        self._started = home / "services" / f"{service.name}.started"
 
     def start(self) -> None:
         """Starts the command in the background, unless it runs; the last start's log is kept beside the new one.
@@ -60,6 +62,11 @@ class Processes:
                 stderr=log,
                 check=True,
             )
+        self._started.write_text(digest(self.service))
+
+    def changed(self) -> bool:
+        """Whether the service runs by another command or environment than it would start with now."""
+        return self._started.exists() and self._started.read_text() != digest(self.service)
 
     def leader(self) -> psutil.Process | None:
         """The keeper, None where it has ended."""
@@ -116,6 +123,12 @@ class Processes:
         except subprocess.TimeoutExpired:
             return False
         return checked.returncode == 0
+
+
+def digest(service: Service) -> str:
+    """Stands for what a service is started with; tells nobody the secrets in it."""
+    parts = [service.command, sorted(service.environment.items()), str(service.folder)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def environment(service: Service) -> dict[str, str]:

@@ -47,6 +47,7 @@ def read(file: Path) -> dict[str, str]:
     """
     if not file.exists():
         raise ConfigurationError(f"There is no {file}.", action="Run `make up` or `make up-local`, which write it.")
+    file.chmod(0o600)  # also where it was written by hand
     values = _parsed(file)
     for name in names():
         if not values.get(name):
@@ -57,7 +58,8 @@ def read(file: Path) -> dict[str, str]:
         if not _SAFE.fullmatch(values[name]):
             raise ConfigurationError(
                 f"{name} in {file} has a character other than letters, digits, `-`, `_` and `=`.",
-                action="Write another value; passwords of accounts follow at the next start.",
+                action="Write another value. Accounts take it over at the next start; the superuser's password you"
+                " change in PostgreSQL first.",
             )
     return values
 

@@ -55,11 +55,18 @@ class Server:
         """The postmaster, None where it does not run."""
         try:
             process = psutil.Process(int((self.data / "postmaster.pid").read_text().split("\n", 1)[0]))
-            # After a crash the number may be another program's by now.
-            alive = process.name().startswith("postgres") and process.status() != psutil.STATUS_ZOMBIE
-        except (FileNotFoundError, psutil.NoSuchProcess):
+            # After a crash the number may be another program's by now, or that of another server.
+            ours = process.name().startswith("postgres") and Path(process.cwd()) == self.data
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
             return None
-        return process if alive else None
+        return process if ours and process.status() != psutil.STATUS_ZOMBIE else None
+
+    def changed(self) -> bool:
+        """Whether the server runs on another port than it would start on now."""
+        if self.leader() is None:
+            return False
+        port = (self.data / "postmaster.pid").read_text().splitlines()[3]
+        return port.strip() != self.service.environment["PGPORT"]
 
     def all(self) -> list[psutil.Process]:
         """The postmaster and its children."""

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
@@ -30,17 +30,16 @@ class Stack:
 
     Args:
         home: Folder of data, logs and pids.
-        env_file: The file with the secrets; written where it is missing.
+        env_file: The file with the secrets.
         settings: Variables of the compose file, over those of `env_file`, such as `AIRFLOW_PORT`.
 
     Raises:
-        ConfigurationError: `env_file` lacks a secret.
+        ConfigurationError: There is no `env_file`, or it lacks a secret.
     """
 
     def __init__(self, home: Path, env_file: Path = ROOT / ".env", settings: Mapping[str, str] | None = None) -> None:
         self.home = home.resolve()
         self.home.mkdir(parents=True, exist_ok=True)
-        secrets.ensure(env_file)
         values = {**secrets.read(env_file), **(settings or {})}
         values.setdefault("AIRFLOW_URL", f"http://localhost:{values.get('AIRFLOW_PORT') or 8080}")
         self.url = values["AIRFLOW_URL"]
@@ -53,13 +52,15 @@ class Stack:
     def start(self) -> None:
         """Starts what does not run, in the order of what needs what, and waits until all of it is healthy.
 
+        What runs with another command or environment than the file and the settings now say is started anew.
+
         Raises:
             ConfigurationError: A port is taken.
             TransientError: A service ended or did not become healthy; names its log.
         """
         with self._alone():
             for name, service in self.services.items():
-                if service.leader() is None:
+                if service.leader() is None or service.changed():
                     service.stop()  # what it has left where it was killed, which would hold its ports
                     self._refuse_taken_ports(name)
             for name, service in self.services.items():
@@ -143,13 +144,14 @@ class Stack:
         service = self.services[name].service
         log = self.home / "services" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:
+        # What somebody runs by hand speaks to them; the service's own log stays as it is.
+        with nullcontext() if command else log.open("wb") as output:
             done = subprocess.run(
                 command or service.command,
                 env=environment(service),
                 cwd=service.folder,
-                stdout=None if command else output,
-                stderr=None if command else output,
+                stdout=output,
+                stderr=output,
                 check=False,
             )
         if done.returncode:

@@ -103,6 +103,20 @@ def test_it_asks_with_the_figures_and_the_time_there_is(
     assert opened["params"]["reason"]["schema"] == {"type": "string", "minLength": 1, "title": "Reason"}
 
 
+def test_asking_once_more_takes_an_earlier_approval_back(
+    task: Any, context: Any, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **given: None)
+    task.execute_complete(context, event("Approve"))
+    with pytest.raises(TaskAwaitingInput):
+        task.execute.__wrapped__(task, context)
+    assert nightly.approval.read(folder) is None, "also while nobody has answered yet"
+    with pytest.raises(GateBlocked, match="ana rejected it"):
+        task.execute_complete(context, event("Reject"))
+    with pytest.raises(GateBlocked, match="Nobody has approved it"):
+        nightly.approval.require_passed(folder)
+
+
 def test_a_model_that_passed_is_not_asked_about(task: Any, context: Any, folder: RunFolder) -> None:
     folder.finish("gate", {"passed": True})
     assert task.execute.__wrapped__(task, context) is None

@@ -113,7 +113,12 @@ def test_a_retry_is_told_in_the_log_only(
 
 @pytest.mark.parametrize(
     ("others", "told"),
-    [({}, True), ({"score_0": "running"}, True), ({"score_0": "failed", "score_1": "running"}, False)],
+    [
+        ({}, True),
+        ({"score_0": "running"}, True),
+        ({"score_0": "running", "score_1": "failed"}, True),
+        ({"score_0": "failed", "score_1": "running"}, False),
+    ],
 )
 def test_shards_that_fail_one_after_the_other_are_told_once(
     notices: dict[str, Any], hook: HookSink, monkeypatch: pytest.MonkeyPatch, said: list[Any],
@@ -123,6 +128,20 @@ def test_shards_that_fail_one_after_the_other_are_told_once(
     notices["failure"](context(shard=1, others=others))
     assert bool(hook.texts) == told
     assert "score (shard 1) of nightly" in text_of(said)
+
+
+def test_a_shard_is_told_where_airflow_cannot_say_what_the_others_do(
+    notices: dict[str, Any], hook: HookSink, monkeypatch: pytest.MonkeyPatch, said: list[Any]
+) -> None:
+    def away(**asked: Any) -> Any:
+        raise RuntimeError("500: the database is away")
+
+    monkeypatch.setenv("RECOMMENDER_NOTIFY__WEBHOOK_URL", f"http://127.0.0.1:{hook.port}/")
+    shard = context(shard=1)
+    shard["ti"].get_task_states = away
+    notices["failure"](shard)
+    assert len(hook.texts) == 1
+    assert text_of(said).splitlines()[-1].startswith("LOG ")
 
 
 def test_a_good_night_is_a_line_for_those_who_want_it(

@@ -5,11 +5,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
-
-from scripts.stack.stack import Stack
 
 PORTS = ("AIRFLOW_PORT", "POSTGRES_PORT", "SCHEDULER_HEALTH_PORT", "TRIGGERER_LOG_PORT", "WORKER_LOG_PORT")
 
@@ -28,9 +25,3 @@ def free_ports() -> Callable[[], dict[str, str]]:
         return found
 
     return find
-
-
-@pytest.fixture
-def stack(tmp_path: Path, free_ports: Callable[[], dict[str, str]]) -> Stack:
-    """A stack that has not been started."""
-    return Stack(tmp_path / "stack", tmp_path / "env", free_ports())

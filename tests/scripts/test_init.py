@@ -15,6 +15,7 @@ from recommender_job.storage.accounts import ensure_password
 from recommender_job.storage.database import Database, plain_url
 from recommender_job.storage.schema import check_current
 from scripts import init
+from scripts.stack import secrets
 from scripts.stack.stack import Stack
 
 VIEWS = ["recommender.default_recommendations", "recommender.recommendation_status", "recommender.recommendations"]
@@ -35,11 +36,14 @@ STATE = """
 def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[], dict[str, str]]) -> Iterator[Stack]:
     """A stack of which only the database server runs."""
     folder = tmp_path_factory.mktemp("stack")
+    secrets.ensure(folder / "env")
     stack = Stack(folder / "stack", folder / "env", free_ports())
-    stack.services["postgres"].start()
-    stack.wait_healthy("postgres", 30)
-    yield stack
-    stack.stop()
+    try:
+        stack.services["postgres"].start()
+        stack.wait_healthy("postgres", 30)
+        yield stack
+    finally:
+        stack.stop()
 
 
 @pytest.fixture(scope="module")

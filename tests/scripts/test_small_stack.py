@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from recommender_job.errors import ConfigurationError, TransientError
-from scripts.stack import compose
+from scripts.stack import compose, secrets
 from scripts.stack.stack import Stack
 from tests.scripts.test_processes import until
 
@@ -39,6 +39,8 @@ def small(
     compose.FILE.write_text(SMALL)
     made: list[Stack] = []
 
+    secrets.ensure(tmp_path / "env")
+
     def build(**settings: str) -> Stack:
         made.append(Stack(tmp_path / "home", tmp_path / "env", {**free_ports(), **settings}))
         return made[-1]
@@ -63,6 +65,51 @@ def test_a_stack_starts_twice_and_stops_once(small: Callable[..., Stack]) -> Non
     assert stack.stop() == ["worker"]
     assert stack.stop() == []
     assert (stack.home / "runs").is_dir()
+
+
+def test_what_has_changed_is_started_anew_and_nothing_else(
+    small: Callable[..., Stack], free_ports: Callable[[], dict[str, str]]
+) -> None:
+    ports = free_ports()
+    small(**ports).start()
+    same = small(**ports)
+    before = same.processes("worker")[0]
+    same.start()
+    assert same.processes("worker")[0] == before
+    compose.FILE.write_text(SMALL.replace("{HERE:", "{NEW: one, HERE:"))
+    changed = small(**ports)
+    changed.start()
+    assert not before.is_running()
+    assert changed.processes("worker")[0].environ()["NEW"] == "one"
+
+
+def test_a_command_by_hand_leaves_the_log_of_the_service_alone(
+    small: Callable[..., Stack], capfd: pytest.CaptureFixture[str]
+) -> None:
+    stack = small()
+    stack.run("init")
+    stack.run("init", "sh", "-c", "echo by-hand $MESSAGE")
+    assert stack.log("init").read_text() == "from-init\n"
+    assert capfd.readouterr().out == "by-hand from-init\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "named"),
+    [
+        ("AIRFLOW_PORT", "8080   the port", "AIRFLOW_PORT is '8080   the port', which is no port"),
+        ("AIRFLOW_ADDRESS", "192.168.1.5", "AIRFLOW_ADDRESS cannot be 192.168.1.5"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(small: Callable[..., Stack], setting: str, value: str, named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        small(**{setting: value})
+
+
+def test_a_folder_of_settings_that_compose_would_take_for_a_volume_is_refused(small: Callable[..., Stack]) -> None:
+    compose.FILE.write_text(SMALL.replace('["runs:', '["${SETTINGS_FOLDER:-./config}:/opt/recommender/config", "runs:'))
+    small()
+    with pytest.raises(ConfigurationError, match="begins with neither"):
+        small(SETTINGS_FOLDER="~/settings")
 
 
 def test_what_a_crash_left_on_a_port_does_not_keep_the_stack_from_starting(small: Callable[..., Stack]) -> None:

@@ -104,6 +104,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     (config / "recommender.toml").write_text(SETTINGS)
     ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
     env_file = home / "env"
+    secrets.ensure(env_file)
     stack = Stack(home / "data", env_file, {**ports, "SETTINGS_FOLDER": str(config), "HEARTBEAT_SECONDS": "30"})
     try:
         stack.start()

@@ -13,6 +13,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tests.browser.browser import ARGUMENTS, CHROMIUM, log_in
 
 PATIENCE = 30_000
+#: After which nothing moves on a page any more, in milliseconds.
+STILL = 1_500
 
 
 @contextlib.contextmanager
@@ -107,5 +109,6 @@ class RunPages:
         self.page.get_by_role("button", name=answer).click()
 
     def picture(self, name: str) -> None:
-        """Keeps what is on the screen."""
+        """Keeps what is on the screen, for people to look at."""
+        self.page.wait_for_timeout(STILL)
         self.page.screenshot(path=self.pictures / f"{name}.png")

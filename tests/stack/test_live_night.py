@@ -107,10 +107,11 @@ def test_a_scheduled_night_goes_green(
     with logged_in(browser, live.url, "ops", live.passwords["ops"]) as page:
         pages = RunPages(page, DAG, first_run, pictures)
         pages.open_grid()
-        expect(page.get_by_text("announce").first).to_be_visible()
+        expect(page.get_by_text("Success").first).to_be_visible()
         pages.picture("good-night")
         pages.open_form()
         pages.picture("form")
+        page.goto("/")
         inside = open_recommendations(page)
         expect(inside.get_by_role("heading", level=1)).to_contain_text("Fresh until")
         pages.picture("recommendations")
@@ -120,18 +121,19 @@ def test_a_scheduled_night_goes_green(
 
 
 def test_a_blocked_night_is_rejected_in_the_browser(
-    live: Live, airflow: Airflow, watched: Watcher, browser: Browser
+    live: Live, airflow: Airflow, watched: Watcher, browser: Browser, pictures: Path
 ) -> None:
     before = live.rows("select publication_id from recommender.recommendation_status")
     run_id = airflow.trigger({"settings": {"gate.max_rmse": 0.1}, "when_blocked": "ask"})
     wait_until(lambda: airflow.states(run_id).get("approve") == {"awaiting_input"}, 240, "the question")
     with logged_in(browser, live.url, "ops", live.passwords["ops"]) as page:
-        pages = RunPages(page, DAG, run_id, live.runs)
+        pages = RunPages(page, DAG, run_id, pictures)
         pages.open_approval()
         pages.decide("Reject", "Last night's are better")
         assert airflow.finish(run_id) == "failed"
         page.goto(f"{pages.path}/tasks/approve")
         pages.read_log("GateBlocked", "Last night's are better", "runbook#gateblocked")
+        pages.picture("rejected")
     states = airflow.states(run_id)
     assert (states["gate"], states["approve"], states["refit"]) == ({"success"}, {"failed"}, {"upstream_failed"})
     assert live.rows("select publication_id from recommender.recommendation_status") == before
