@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from recommender_job.runs import folder_of
 from recommender_job.storage.database import Database, plain_url
 from tests.cli.conftest import Live, Told
 
@@ -23,7 +24,10 @@ def own(live_once: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Liv
     with Database(url.set(database="postgres")).autocommit() as session:
         session.define("create database {name} template {live}", {"name": name, "live": str(url.database)})
     database = Database(url.set(database=name))
-    shutil.copytree(Path(live_once.env["RECOMMENDER_HOME"]) / "runs", tmp_path / "home" / "runs")
+    with database.transaction() as transaction:
+        made = [folder_of(row["run_id"]) for row in transaction.rows("select run_id from recommender.publication")]
+    for folder in made:  # not what other tests have run in the same home
+        shutil.copytree(Path(live_once.env["RECOMMENDER_HOME"]) / "runs" / folder, tmp_path / "home" / "runs" / folder)
     changes = {"RECOMMENDER_HOME": str(tmp_path / "home"), "RECOMMENDER_DATABASE_URL": plain_url(database.url)}
     for variable, value in {**live_once.env, **changes}.items():
         monkeypatch.setenv(variable, value)
