@@ -116,7 +116,7 @@ def test_a_scheduled_night_goes_green(
         expect(inside.get_by_role("heading", level=1)).to_contain_text("Fresh until")
         pages.picture("recommendations")
         inside.get_by_role("link", name="Latest report").click()
-        expect(inside.get_by_role("heading", level=1)).to_contain_text("Published")
+        expect(inside.get_by_role("heading", level=1)).to_contain_text("Tonight's lists are live")
         pages.picture("report")
 
 
