@@ -28,8 +28,11 @@ from recommender_approval import GateApproval
 from recommender_notices import Notice
 from recommender_retries import CALLBACKS, RETRIES
 
+#: The address is a name, not a place: host, database, schema and table, as Airflow's Postgres provider insists on.
 RECOMMENDATIONS = Asset(
-    name="recommendations", uri="postgres://recommender/recommendations", extra={"contract": "docs/table-contract.md"}
+    name="recommendations",
+    uri="postgres://recommender/recommender/recommender/recommendations",
+    extra={"contract": "docs/table-contract.md"},
 )
 
 #: Where tasks wait that take about 1 GB each. Only who runs Airflow knows of a pool that is there: in a missing one

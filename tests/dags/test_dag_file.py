@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult
 
 import pytest
 from airflow.dag_processing.dagbag import BundleDagBag
-from airflow.sdk import DAG, RetryAction
+from airflow.sdk import DAG, Asset, RetryAction
+from airflow.sdk.definitions import asset
 
 from recommender_job.errors import DatabaseAway, GateBlocked, ProcessDied
 
@@ -105,3 +107,21 @@ def test_a_good_night_is_told_once(dag: DAG) -> None:
 def test_the_published_table_is_an_asset_that_only_announce_touches(dag: DAG) -> None:
     outlets = {task.task_id: [outlet.name for outlet in task.outlets] for task in dag.tasks if task.outlets}
     assert outlets == {"announce": ["recommendations"]}
+
+
+def test_the_asset_has_an_address_that_the_postgres_provider_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider need not be there, but where it is, an address it does not accept breaks the whole file."""
+
+    def as_the_provider_does(uri: SplitResult) -> SplitResult:
+        if not uri.netloc or len(uri.path.split("/")) != 4:
+            raise ValueError("URI format postgres:// must contain host, database, schema, and table names")
+        return uri
+
+    monkeypatch.setattr(asset, "_get_uri_normalizer", {"postgres": as_the_provider_does}.get)
+    with pytest.raises(ValueError, match="must contain"):
+        Asset("asked at all", uri="postgres://host/table")
+    bag = BundleDagBag(FILE, bundle_path=FOLDER)
+    assert bag.import_errors == {}
+    (outlet,) = bag.dags["nightly_recommendations"].get_task("announce").outlets
+    page = (FOLDER.parent / "docs" / "install.md").read_text("utf-8")
+    assert f'schedule=[Asset("{outlet.name}", uri="{outlet.uri}")]' in page

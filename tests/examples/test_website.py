@@ -99,14 +99,25 @@ def test_a_users_row_and_everybody_elses(website: Website, width: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "user", ["", "abc", "4.2", "42; drop table x", "\uff14\uff12", "9" * 30, "<script>alert(1)</script>", "\0"]
-)
+    "user",
+    [
+        "", "abc", "4.2", "42; drop table x", "\uff14\uff12", "9" * 30, str(2**63), str(-(2**63) - 1), "9" * 19,
+        "<script>alert(1)</script>", "\0",
+    ],
+)  # fmt: skip
 def test_what_is_no_user_id_gets_the_default_row(website: Website, user: str) -> None:
     publish(website.database, {42: (7, 5)})
     answer = httpx.get(website.url, params={"user": user})
     assert answer.status_code == 200
     assert re.findall("<strong>(.*?)</strong>", answer.text) == ["E90", "E91", "E92"]
     assert "<script>" not in answer.text
+
+
+@pytest.mark.parametrize("user", [2**63 - 1, 10**18, -(2**63)])
+def test_an_id_may_be_as_large_as_a_bigint(website: Website, user: int) -> None:
+    publish(website.database, {user: (7, 5)})
+    answer = httpx.get(website.url, params={"user": str(user)})
+    assert re.findall("<strong>(.*?)</strong>", answer.text) == ["E7", "E5"]
 
 
 def test_old_lists_are_shown_with_a_warning(website: Website) -> None:
