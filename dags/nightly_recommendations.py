@@ -180,8 +180,9 @@ def nightly_recommendations() -> None:
     def report() -> dict[str, Any]:
         """Writes the run report, however the night ended, and fails when the night has: so it is cleared with it."""
         from recommender_job import nightly
+        from recommender_job.isolation import in_child
 
-        summary = nightly.report(*night())
+        summary = in_child(nightly.report, *night())
         if summary["outcome"] in ("blocked", "failed"):
             told = f"The night has ended {summary['outcome']}: {' '.join(summary['reasons'])}"
             raise AirflowFailException(f"The report is written, {summary['report']}. {told}")
