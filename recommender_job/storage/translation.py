@@ -20,8 +20,11 @@ from recommender_job.errors import (
 
 
 @contextlib.contextmanager
-def translated() -> Iterator[None]:
+def translated(*, writes: bool = True) -> Iterator[None]:
     """Turns what the driver raises into the job's errors.
+
+    Args:
+        writes: Whether what runs may write; where not, that it cannot is no trouble of the server's.
 
     Raises:
         SchemaMissing: A table, view, column or schema is not there.
@@ -61,7 +64,7 @@ def translated() -> Iterator[None]:
             raise PublicationBusy(f"The database says: {text}", action="Retry when the other run has ended.") from error
         if isinstance(origin, psycopg2.errors.QueryCanceled | psycopg2.errors.DeadlockDetected):
             raise DatabaseAway(f"The database ended the statement: {text}", action="Retry.") from error
-        if isinstance(origin, psycopg2.errors.ReadOnlySqlTransaction):
+        if writes and isinstance(origin, psycopg2.errors.ReadOnlySqlTransaction):
             raise DatabaseAway(
                 f"The database can only be read: {text}",
                 action="It may be a standby after a failover: let `database_url` lead to the server that takes writes,"
