@@ -57,7 +57,10 @@ def question_text(question: Question, shown: dict[str, Any] | RecommenderError, 
         ("ASKED", f"The gate has blocked the model of run {question.run_id}. Publish it all the same?"),
         *zip(chain(["WHY"], repeat("")), question.reasons, strict=False),
         ("WEBSITE", website_line(shown, now)),
-        ("UNTIL", f"{moment(now + question.wait)}; no answer by then counts as Reject: the website keeps what it shows."),
+        (
+            "UNTIL",
+            f"{moment(now + question.wait)}; no answer by then counts as Reject: the website keeps what it shows.",
+        ),
         ("DO", f"Look at the reasons and the figures, and approve or reject: {question.page}"),
         ("RUNBOOK", f"{question.runbook}#{SECTION}"),
     ]

@@ -33,4 +33,4 @@ def free_ports() -> Callable[[], dict[str, str]]:
 @pytest.fixture
 def stack(tmp_path: Path, free_ports: Callable[[], dict[str, str]]) -> Stack:
     """A stack that has not been started."""
-    return Stack(tmp_path / "stack", tmp_path / "env", free_ports())
+    return Stack(tmp_path / "stack", tmp_path / "env", {**free_ports(), "SETTINGS_FOLDER": str(tmp_path)})

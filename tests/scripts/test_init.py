@@ -35,7 +35,7 @@ STATE = """
 def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[], dict[str, str]]) -> Iterator[Stack]:
     """A stack of which only the database server runs."""
     folder = tmp_path_factory.mktemp("stack")
-    stack = Stack(folder / "stack", folder / "env", free_ports())
+    stack = Stack(folder / "stack", folder / "env", {**free_ports(), "SETTINGS_FOLDER": str(folder)})
     stack.services["postgres"].start()
     stack.wait_healthy("postgres", 30)
     yield stack

@@ -85,7 +85,8 @@ def test_no_file_says_which_command_writes_it(file: Path) -> None:
 
 
 def test_the_command_line_makes_them_and_shows_none(file: Path) -> None:
-    environment = {**os.environ, "STACK_ENV_FILE": str(file), "PYTHONPATH": str(ROOT)}
+    folder = {"STACK_ENV_FILE": str(file), "SETTINGS_FOLDER": str(file.parent)}
+    environment = {**os.environ, **folder, "PYTHONPATH": str(ROOT)}
     shown = ""
     for command in ("secrets", "secrets", "passwords"):
         done = subprocess.run(
