@@ -48,7 +48,7 @@ def switch(
 
 
 def _record_failure(visitor: RollingBack, error: Exception, **details: Any) -> None:
-    """Of an error that is none of the job's own only the kind: its text is for the server's log, where it goes anyway."""
+    """Of an error that is none of the job's own only the kind: its text goes into the server's log."""
     cause = error.cause if isinstance(error, RecommenderError) else type(error).__name__
     try:
         record("rollback_recommendations_failed", visitor, **details, cause=cause)

@@ -75,7 +75,7 @@ def test_compose_reads_the_values_that_are_let_through_as_we_do(tmp_path: Path) 
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="There is no folder .*/typo"):
+    with pytest.raises(ConfigurationError, match=r"There is no folder .*/typo"):
         settings.ensure({"SETTINGS_FOLDER": str(tmp_path / "typo")})
     with pytest.raises(ConfigurationError, match=r"There is no .*settings\.env"):
         settings.read(tmp_path / "settings.env")

@@ -73,7 +73,7 @@ def test_a_line_of_settings_env_that_could_have_no_effect_is_refused(
     small: Callable[..., Stack], tmp_path: Path
 ) -> None:
     (tmp_path / "settings.env").write_text("HERE=elsewhere\n")
-    with pytest.raises(ConfigurationError, match="HERE in .* has no effect: docker-compose.yml sets it"):
+    with pytest.raises(ConfigurationError, match=r"HERE in .* has no effect: docker-compose\.yml sets it"):
         small()
 
 

@@ -59,6 +59,5 @@ def test_a_statement_that_the_database_ended_is_told_as_such(database: Database)
 
 def test_a_server_that_only_reads_is_away(database: Database) -> None:
     with pytest.raises(DatabaseAway, match="can only be read") as caught, database.transaction() as transaction:
-        transaction.run("set transaction read only")
-        transaction.run("create table mine (a int)")
+        transaction.rows("set transaction read only; create table mine (a int)")
     assert "standby" in caught.value.action
