@@ -189,18 +189,6 @@ def test_every_variable_is_explained() -> None:
     assert {name for name in variables() if not re.search(rf"^(# )?{name}=", template, re.M)} == internal
 
 
-def test_every_line_of_the_template_can_be_uncommented_as_it_is(tmp_path: Path) -> None:
-    """What it says is then what is the case without it, and no explanation becomes a part of a value."""
-    file = tmp_path / "env"
-    file.write_text(re.sub(r"^# (?=\w+=)", "", (ROOT / ".env.example").read_text(), flags=re.M))
-    shown = {name: value for name, value in secrets.parsed(file).items() if value}
-    assert len(shown) == 10
-    assert set(shown) <= set(variables()), "each has an effect"
-    text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "scripts/stack/stack.py").read_text()
-    for name, value in shown.items():
-        assert f"${{{name}:-{value}}}" in text, name
-
-
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose reads the file; `make tools`")
 @pytest.mark.parametrize("port", [None, "9000"])
 def test_compose_reads_the_file_as_we_do(values: dict[str, str], tmp_path: Path, port: str | None) -> None:

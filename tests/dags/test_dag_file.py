@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -48,6 +49,12 @@ def test_the_report_follows_whatever_became_of_the_night_and_decides_nothing(dag
 
 def test_scoring_is_mapped_over_shards(dag: DAG) -> None:
     assert dag.get_task("score").is_mapped
+
+
+def test_every_stage_works_in_a_process_that_the_task_outlives() -> None:
+    """But for those that only ask and tell."""
+    called = re.findall(r"in_child\(nightly\.(\w+), \*night\(\)", FILE.read_text("utf-8"))
+    assert sorted([*called, "approve", "announce"]) == sorted([*ORDER, "report"])
 
 
 def test_what_takes_much_memory_waits_in_the_pool_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
