@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import runpy
 import socket
 import subprocess
 import sys
@@ -118,6 +119,14 @@ def test_an_id_may_be_as_large_as_a_bigint(website: Website, user: int) -> None:
     publish(website.database, {user: (7, 5)})
     answer = httpx.get(website.url, params={"user": str(user)})
     assert re.findall("<strong>(.*?)</strong>", answer.text) == ["E7", "E5"]
+
+
+def test_what_no_bigint_holds_is_nobody() -> None:
+    """To PostgreSQL it would be a numeric, which no index of the lists helps to find."""
+    names = runpy.run_path(str(FOLDER / "app.py"))
+    largest = 2**63 - 1
+    asked = (largest, largest + 1, -largest - 1, -largest - 2, 10**19)
+    assert [names["user_id_of"](str(one)) for one in asked] == [largest, None, -largest - 1, None, None]
 
 
 def test_old_lists_are_shown_with_a_warning(website: Website) -> None:
