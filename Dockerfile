@@ -17,7 +17,8 @@ FROM ${BASE_IMAGE}
 RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
 # Named volumes take over the owner of the folders that they are mounted on.
 RUN useradd --uid 10001 --no-create-home --home-dir /var/lib/recommender recommender \
-    && mkdir -p /var/lib/recommender/airflow /var/lib/recommender/logs /var/lib/recommender/runs \
+    && mkdir -p /var/lib/recommender/airflow /var/lib/recommender/logs /var/lib/recommender/metrics \
+        /var/lib/recommender/runs \
     && chown -R recommender:recommender /var/lib/recommender
 COPY --from=build /opt/venv /opt/venv
 COPY dags /opt/recommender/dags

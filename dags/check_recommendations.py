@@ -33,9 +33,10 @@ def check_recommendations() -> None:
     def check() -> dict[str, Any]:
         """Reads the status, the default list and the lists of some users."""
         from recommender_job.config import load_config
+        from recommender_job.isolation import in_child
         from recommender_job.publishing.freshness import check_now
 
-        return check_now(load_config())
+        return in_child(check_now, load_config())
 
     @task
     def metrics() -> dict[str, Any]:
@@ -43,9 +44,10 @@ def check_recommendations() -> None:
         from datetime import UTC, datetime
 
         from recommender_job.config import load_config
+        from recommender_job.isolation import in_child
         from recommender_job.reporting.metrics import update
 
-        return update(load_config(), datetime.now(UTC))
+        return in_child(update, load_config(), datetime.now(UTC))
 
     check()
     metrics()

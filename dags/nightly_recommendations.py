@@ -28,8 +28,11 @@ from recommender_approval import GateApproval
 from recommender_notices import Notice
 from recommender_retries import CALLBACKS, RETRIES
 
+#: The address is a name, not a place: host, database, schema and table, as Airflow's Postgres provider insists on.
 RECOMMENDATIONS = Asset(
-    name="recommendations", uri="postgres://recommender/recommendations", extra={"contract": "docs/table-contract.md"}
+    name="recommendations",
+    uri="postgres://recommender/recommender/recommender/recommendations",
+    extra={"contract": "docs/table-contract.md"},
 )
 
 #: Where tasks wait that take about 1 GB each. Only who runs Airflow knows of a pool that is there: in a missing one
@@ -177,8 +180,9 @@ def nightly_recommendations() -> None:
     def report() -> dict[str, Any]:
         """Writes the run report, however the night ended, and fails when the night has: so it is cleared with it."""
         from recommender_job import nightly
+        from recommender_job.isolation import in_child
 
-        summary = nightly.report(*night())
+        summary = in_child(nightly.report, *night())
         if summary["outcome"] in ("blocked", "failed"):
             told = f"The night has ended {summary['outcome']}: {' '.join(summary['reasons'])}"
             raise AirflowFailException(f"The report is written, {summary['report']}. {told}")

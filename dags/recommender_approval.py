@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
+from recommender_notices import Notice
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,7 +19,7 @@ KEPT = "Why you approve or reject; kept with the publication."
 
 
 class GateApproval(ApprovalOperator):
-    """Ends at once when the gate has passed; else waits, without a worker, for somebody to approve or reject.
+    """Ends at once when the gate has passed; else tells people and waits, without a worker, for one to answer.
 
     Approved, the night goes on and who, when and why is kept; rejected, or unanswered in time, the run ends as blocked.
 
@@ -31,9 +32,11 @@ class GateApproval(ApprovalOperator):
             subject="The gate has blocked tonight's model. Publish it all the same?",
             defaults=self.REJECT,
             response_timeout=timedelta(hours=6),  # the setting takes its place when the task runs
+            notifiers=Notice("question"),
             **kwargs,
         )
         self.night = night
+        self.reasons: list[str] = []  # known when the task runs; the notice tells them
 
     def execute(self, context: Context) -> Any:
         """Asks, unless there is nothing to ask."""
@@ -47,7 +50,7 @@ class GateApproval(ApprovalOperator):
             self.log.info("The gate has passed: nothing to ask.")
             return None
         take_back(folder)  # an earlier answer, to the same figures, counts no more once the question is open again
-        self.subject, self.body = asked["subject"], asked["body"]
+        self.subject, self.body, self.reasons = asked["subject"], asked["body"], asked["reasons"]
         self.response_timeout = timedelta(hours=config.gate.answer_hours)
         # Only for the form: a task's own parameters must have a value before it starts.
         self.params = ParamsDict({"reason": Param(None, type="string", minLength=1, title="Reason", description=KEPT)})

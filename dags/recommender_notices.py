@@ -1,13 +1,15 @@
-"""What is said when a task of the recommender fails, and to whom; the DAGs import it from the DAG folder.
+"""What is said when a task of the recommender fails or asks, and to whom; the DAGs import it from the DAG folder.
 
 The lines that say what failed, why, what the website shows, and what to do are the last ones of a failed task's log.
-The same text goes to the people whom the setting `notify` names, once the task has failed for good.
+The same text goes to the people whom the setting `notify` names, once the task has failed for good; they are also told
+when the gate has blocked a night and its task waits for an answer.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 from airflow.sdk import BaseNotifier
 
@@ -21,13 +23,14 @@ if TYPE_CHECKING:
 
 
 class Notice(BaseNotifier):
-    """Tells of a task's end; never raises.
+    """Tells of a task's end, or that it waits; never raises.
 
     Args:
-        of: `failure` for good, a `retry` (only in the log), or the `success` of the whole night.
+        of: `failure` for good, a `retry` (only in the log), the `success` of the whole night, or a `question` that
+            waits for a person.
     """
 
-    def __init__(self, of: Literal["failure", "retry", "success"]) -> None:
+    def __init__(self, of: Literal["failure", "retry", "success", "question"]) -> None:
         super().__init__()
         self.of = of
 
@@ -59,6 +62,10 @@ class Notice(BaseNotifier):
             if config is not None and config.notify.success:
                 self._send(config, f"{ti.dag_id} ended well", success_line(ti.run_id, shown, now))
             return
+        if self.of == "question":
+            if config is not None:
+                self._ask(config, ti, shown, now)
+            return
         error = explained(context.get("exception"), ti.task)
         shard = f" (shard {ti.map_index})" if (ti.map_index or 0) >= 0 and ti.map_index is not None else ""
         where = Where(ti.dag_id, f"{ti.task_id}{shard}", ti.run_id, ti.try_number, self.of == "retry")
@@ -68,6 +75,20 @@ class Notice(BaseNotifier):
         self.log.info("::endgroup::")  # Airflow runs callbacks inside a group, which its pages show folded
         for line in text.splitlines():
             self.log.error("%s", line)
+
+    def _ask(self, config: Config, ti: Any, shown: Any, now: datetime) -> None:
+        from recommender_job.reporting.question import Question, question_subject, question_text
+
+        run = f"{airflow_url()}/dags/{quote(ti.dag_id, safe='')}/runs/{quote(ti.run_id, safe='')}"
+        question = Question(
+            ti.dag_id,
+            ti.run_id,
+            ti.task.reasons,
+            ti.task.response_timeout,
+            f"{run}/tasks/{quote(ti.task_id, safe='')}/required_actions",
+            links(config, ti).runbook,
+        )
+        self._send(config, question_subject(question), question_text(question, shown, now))
 
     def _send(self, config: Config, subject: str, text: str) -> None:
         from recommender_job.reporting.notices import send
@@ -98,13 +119,17 @@ def explained(error: BaseException | str | None, task: Any) -> BaseException | s
 
 def links(config: Config | None, ti: Any) -> Links:
     """The runbook, as the settings say or as Airflow shows it, and the task's log."""
-    from airflow.sdk.configuration import conf
-
     from recommender_job.reporting.failure import Links
 
     page = config.notify.runbook_url if config is not None else None
-    base = (conf.get("api", "base_url", fallback=None) or "http://localhost:8080").rstrip("/")
-    return Links(page or f"{base}/recommendations/runbook", ti.log_url)
+    return Links(page or f"{airflow_url()}/recommendations/runbook", ti.log_url)
+
+
+def airflow_url() -> str:
+    """Where people reach Airflow's pages, without a slash at the end."""
+    from airflow.sdk.configuration import conf
+
+    return str(conf.get("api", "base_url", fallback=None) or "http://localhost:8080").rstrip("/")
 
 
 def told_already(ti: Any) -> bool:

@@ -5,6 +5,7 @@ Every Airflow process reads this file, tasks included, so it imports nothing: th
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 NAME = "Recommendations"
 PREFIX = "/recommendations"
+
+log = logging.getLogger(__name__)
 
 _apps: list[FastAPI] = []
 
@@ -25,11 +28,19 @@ class RecommendationsPlugin(AirflowPlugin):
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:
-        """The one app, made once."""
-        from recommendations.app import create_app
+        """The one app, made once; none where it cannot be made: without this page Airflow is still of use."""
+        try:
+            if not _apps:
+                from recommendations.app import create_app
 
-        if not _apps:
-            _apps.append(create_app())
+                _apps.append(create_app())
+        except Exception:  # the API server asks while it starts, and would end
+            log.exception(
+                "The page %s is left out: it cannot be made. Next: install the package recommender_job, in the version"
+                " of these plugins, where the API server runs, and start that again.",
+                NAME,
+            )
+            return []
         return [{"app": _apps[0], "url_prefix": PREFIX, "name": NAME}]
 
     @property

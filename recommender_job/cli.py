@@ -32,6 +32,7 @@ from recommender_job.cli_options import (
     Timezone,
     User,
     config_of,
+    json_asked,
     parsed,
     separator,
     show_result,
@@ -179,7 +180,7 @@ def backtest(
 
 def main() -> None:
     """Entry point: turns errors into one line on stderr and an exit code."""
-    as_json = "--json" in sys.argv
+    as_json = json_asked()
     _quiet_logs()
     try:
         app()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
@@ -40,7 +41,12 @@ def parsed(parse: Callable[..., T], *given: Any) -> T:
     try:
         return parse(*given)
     except ConfigurationError as error:
-        console.usage_error(error)
+        console.usage_error(error, as_json=json_asked())
+
+
+def json_asked() -> bool:
+    """Whether this call is to print JSON; also where it has not come as far as its options."""
+    return "--json" in sys.argv
 
 
 def show_result(json: bool, result: dict[str, Any], people: Callable[[], None]) -> None:

@@ -78,9 +78,9 @@ def report_defect(error: Exception, *, as_json: bool) -> int:
     return FAILED
 
 
-def usage_error(error: RecommenderError) -> NoReturn:
-    """Ends with the exit code of a wrong call."""
-    print(" ".join(str(error).split()), file=sys.stderr)
+def usage_error(error: RecommenderError, *, as_json: bool) -> NoReturn:
+    """Ends with the exit code of a wrong call, and tells it as `report_failure` does."""
+    report_failure(error, as_json=as_json)
     raise SystemExit(USAGE)
 
 

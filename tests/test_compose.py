@@ -20,12 +20,20 @@ from scripts.stack.compose import ROOT, Service, services, substitute, variables
 DESCRIBED: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = DESCRIBED["services"]
 AIRFLOW = ["airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"]
+SETTING = "RECOMMENDER_NOTIFY__WEBHOOK_URL"
 VALUES = {name: f"value-of-{name}" for name in secrets.names()}
 
 
 @pytest.fixture
-def native(tmp_path: Path) -> dict[str, Service]:
-    return services(VALUES, tmp_path)
+def values(tmp_path: Path) -> dict[str, str]:
+    """What `.env` says, with a file of settings that holds one."""
+    (tmp_path / "settings.env").write_text(f"{SETTING}=https://chat.example/hooks?a=b\n")
+    return {**VALUES, "SETTINGS_FOLDER": str(tmp_path)}
+
+
+@pytest.fixture
+def native(values: dict[str, str], tmp_path: Path) -> dict[str, Service]:
+    return services(values, tmp_path)
 
 
 def test_the_services_are_those_of_a_whole_airflow() -> None:
@@ -79,6 +87,18 @@ def test_no_secret_is_an_argument(native: dict[str, Service]) -> None:
         assert not [name for name, value in VALUES.items() if value in shown], service.name
 
 
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose reads the file; `make tools`")
+def test_the_check_of_the_file_passes_on_a_clean_checkout(tmp_path: Path) -> None:
+    """Without `.env` and `settings.env`, which a first start makes."""
+    for name in ("docker-compose.yml", ".env.example", "config/settings.env.example", "scripts/check-compose.sh"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    done = subprocess.run(
+        [tmp_path / "scripts" / "check-compose.sh", "docker-compose"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize("name", ["init", *AIRFLOW])
 def test_every_setting_of_the_job_is_one(
     name: str, native: dict[str, Service], monkeypatch: pytest.MonkeyPatch
@@ -105,16 +125,33 @@ def test_hosts_and_paths_become_those_of_this_machine(native: dict[str, Service]
     assert environment["RECOMMENDER_RUNS_URL"] == str(tmp_path / "runs")
     assert environment["RECOMMENDER_HOME"] == str(tmp_path)
     assert native["init"].command == ("python", str(ROOT / "scripts" / "init.py"))
-    assert native["init"].folder == ROOT / "config"
-    assert set(native["init"].folders) == {tmp_path / "airflow", tmp_path / "logs", tmp_path / "runs"}
+    assert environment["RECOMMENDER_METRICS__TEXTFILE"] == str(tmp_path / "metrics")
+    assert native["init"].folder == tmp_path
+    assert set(native["init"].folders) == {tmp_path / name for name in ("airflow", "logs", "metrics", "runs")}
     everything = " ".join(
         text for service in native.values() for text in [*service.environment.values(), *service.command]
     )
     assert not re.search(r"/opt/recommender|/var/lib/recommender|@postgres|//airflow-", everything)
 
 
-def test_ports_are_known_with_what_sets_them(tmp_path: Path) -> None:
-    moved = services({**VALUES, "AIRFLOW_PORT": "9000", "AIRFLOW_ADDRESS": "0.0.0.0"}, tmp_path)
+def test_the_text_file_for_prometheus_goes_where_it_is_collected(values: dict[str, str], tmp_path: Path) -> None:
+    moved = services({**values, "METRICS_FOLDER": "/var/lib/node_exporter/textfile"}, tmp_path)["airflow-scheduler"]
+    assert moved.environment["RECOMMENDER_METRICS__TEXTFILE"] == "/var/lib/node_exporter/textfile"
+    assert tmp_path / "metrics" not in moved.folders
+
+
+@pytest.mark.parametrize("name", ["init", *AIRFLOW])
+def test_settings_env_is_for_whoever_runs_the_job_or_airflow(name: str, native: dict[str, Service]) -> None:
+    assert native[name].environment[SETTING] == "https://chat.example/hooks?a=b"
+    assert SETTING not in native["postgres"].environment
+
+
+def test_without_a_folder_of_settings_it_lies_beside_the_example() -> None:
+    assert substitute(SERVICES["init"]["env_file"], {}) == "./config/settings.env"
+
+
+def test_ports_are_known_with_what_sets_them(values: dict[str, str], tmp_path: Path) -> None:
+    moved = services({**values, "AIRFLOW_PORT": "9000", "AIRFLOW_ADDRESS": "0.0.0.0"}, tmp_path)
     assert moved["airflow-api-server"].ports == {9000: "AIRFLOW_PORT"}
     assert moved["airflow-scheduler"].ports == {8974: "SCHEDULER_HEALTH_PORT", 8793: "WORKER_LOG_PORT"}
     assert moved["postgres"].ports == {5433: "POSTGRES_PORT"}
@@ -154,8 +191,8 @@ def test_every_variable_is_explained() -> None:
 
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose reads the file; `make tools`")
 @pytest.mark.parametrize("port", [None, "9000"])
-def test_compose_reads_the_file_as_we_do(tmp_path: Path, port: str | None) -> None:
-    values = {**VALUES, **({"AIRFLOW_PORT": port} if port else {})}
+def test_compose_reads_the_file_as_we_do(values: dict[str, str], tmp_path: Path, port: str | None) -> None:
+    values |= {"AIRFLOW_PORT": port} if port else {}
     file = tmp_path / "env"
     file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
     done = subprocess.run(
@@ -169,7 +206,8 @@ def test_compose_reads_the_file_as_we_do(tmp_path: Path, port: str | None) -> No
     assert set(read) == set(SERVICES)
     for name, service in SERVICES.items():
         ours = {key: substitute(value, values) for key, value in service["environment"].items()}
-        assert read[name]["environment"] == ours
+        further = {} if name == "postgres" else {SETTING: "https://chat.example/hooks?a=b"}
+        assert read[name]["environment"] == {**further, **ours}
         if "healthcheck" in service:
             assert read[name]["healthcheck"]["test"] == [
                 substitute(part, values) for part in service["healthcheck"]["test"]

@@ -85,7 +85,10 @@ def row(user: str = "") -> HTMLResponse:
 
 def user_id_of(text: str) -> int | None:
     """A bigint; None, which no user has, for anything else."""
-    return int(text) if re.fullmatch(r"\s*-?[0-9]{1,18}\s*", text) else None
+    if not re.fullmatch(r"\s*-?[0-9]{1,19}\s*", text):
+        return None
+    number = int(text)
+    return number if -(2**63) <= number < 2**63 else None
 
 
 @cache

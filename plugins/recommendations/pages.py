@@ -38,7 +38,7 @@ def first(request: Request, visitor: Looking) -> Response:
         found=found,
         visitor=visitor,
         zone=config.timezone,
-        chart=sparkline(found.nights),
+        chart=sparkline(found.nights, config.timezone),
         in_airflow=runs_known(runs),
     )
 
@@ -63,7 +63,7 @@ def last_report(request: Request, visitor: Looking) -> Response:
     """The report of the last night that has one."""
     run_id = latest_report(*configured())
     if run_id is None:
-        return _no_report(request, "There is no report yet. Every night writes one, also a blocked one.")
+        return _no_report(request, "There is no report yet. A night that ends writes one, also a blocked one.")
     return RedirectResponse(f"{request.scope['root_path']}/report/{quote(run_id, safe='')}", 303)
 
 

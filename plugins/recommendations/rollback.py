@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -12,9 +13,10 @@ from recommendations.airflow_records import record
 from recommendations.reading import configured, kept
 from recommendations.showing import page
 from recommendations.tokens import accepts, token
-from recommender_job.errors import RecommenderError
+from recommender_job.errors import PublicationBusy, RecommenderError
 from recommender_job.publishing import publications
 
+log = logging.getLogger(__name__)
 router = APIRouter(prefix="/rollback")
 
 
@@ -36,11 +38,22 @@ def switch(
     details = {"publication_id": publication_id, "previous": live}
     record("rollback_recommendations", visitor, **details)
     try:
-        done = publications.rollback(database, publication_id)
-    except RecommenderError as error:
-        record("rollback_recommendations_failed", visitor, **details, cause=error.cause)
+        done = publications.rollback(database, publication_id, expected=live)
+    except Exception as error:
+        _record_failure(visitor, error, **details)
+        if isinstance(error, PublicationBusy) and _live(kept(database)) != live:
+            return _ask(request, visitor, publication_id, again=True)  # a night has switched since we looked
         raise
     return page(request, "rolled_back.html", done=done, name=visitor.name)
+
+
+def _record_failure(visitor: RollingBack, error: Exception, **details: Any) -> None:
+    """Of an error that is none of the job's own only the kind: its text goes into the server's log."""
+    cause = error.cause if isinstance(error, RecommenderError) else type(error).__name__
+    try:
+        record("rollback_recommendations_failed", visitor, **details, cause=cause)
+    except Exception:  # the first error is the one to be told
+        log.exception("The audit log does not say that this rollback failed")
 
 
 def _ask(request: Request, visitor: RollingBack, publication_id: int, *, again: bool = False) -> Response:

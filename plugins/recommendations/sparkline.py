@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 WIDTH, HEIGHT, MARGIN = 600, 120, 10
 
@@ -48,11 +49,12 @@ class Sparkline:
         return " ".join(f"{point.x},{point.y}" for point in self.points)
 
 
-def sparkline(nights: Sequence[dict[str, Any]]) -> Sparkline | None:
+def sparkline(nights: Sequence[dict[str, Any]], timezone: str) -> Sparkline | None:
     """Lays out the nights.
 
     Args:
         nights: As `recommender_job.reporting.nights` returns them, the newest first.
+        timezone: IANA zone whose days are told.
 
     Returns:
         The picture; None where fewer than two nights got as far as an RMSE.
@@ -63,6 +65,7 @@ def sparkline(nights: Sequence[dict[str, Any]]) -> Sparkline | None:
     bounds = [night["max_rmse"] for night in judged]
     values: list[float] = [*(night["rmse"] for night in judged), *(bound for bound in bounds if bound is not None)]
     low, high = min(values), max(values)
+    zone = ZoneInfo(timezone)
 
     def x(place: int) -> float:
         return round(MARGIN + place * (WIDTH - 2 * MARGIN) / (len(judged) - 1), 1)
@@ -75,7 +78,7 @@ def sparkline(nights: Sequence[dict[str, Any]]) -> Sparkline | None:
             Point(
                 x(place),
                 y(night["rmse"]),
-                f"{night['cutoff']:%Y-%m-%d}: RMSE {night['rmse']:.4f}, {night['outcome']}",
+                f"{night['cutoff'].astimezone(zone):%Y-%m-%d}: RMSE {night['rmse']:.4f}, {night['outcome']}",
                 night["outcome"] in ("published", "dry run"),
             )
             for place, night in enumerate(judged)

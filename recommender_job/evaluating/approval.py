@@ -23,11 +23,12 @@ def deciding(config: Config, when_blocked: Literal["ask", "stop"]) -> Config:
     return config.model_copy(update={"gate": config.gate.model_copy(update={"when_blocked": when_blocked})})
 
 
-def question(folder: RunFolder, run: Run) -> dict[str, str] | None:
+def question(folder: RunFolder, run: Run) -> dict[str, Any] | None:
     """What to ask about a model that the gate has blocked.
 
     Returns:
-        `subject`, one line; `body`, Markdown; None where the model passed and nothing need be asked.
+        `subject`, one line; `body`, Markdown; `reasons`, a sentence each; None where the model passed and nothing need
+        be asked.
 
     Raises:
         StageMissing: The gate has not finished in this run.
@@ -43,6 +44,7 @@ def question(folder: RunFolder, run: Run) -> dict[str, str] | None:
             "*Approve* publishes tonight's lists; your name, the time and your reason are kept with the publication."
             " *Reject*, or no answer in time, fails the run, and the website keeps the lists it shows now."
         ),
+        "reasons": figures["reasons"],
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from recommender_job.errors import NotPublished, PublicationBusy
 from recommender_job.publishing.old_plans import wait_for_old_plans
@@ -147,23 +147,33 @@ def switch(transaction: Transaction, publication_id: int) -> None:
     )
 
 
-def rollback(database: Database, publication_id: int | None = None) -> dict[str, Any]:
+def rollback(
+    database: Database, publication_id: int | None = None, *, expected: int | Literal["any"] | None = "any"
+) -> dict[str, Any]:
     """Makes an older publication active again.
 
     Args:
         database: Where the publications are.
         publication_id: Which one; None: the newest before the active one that was active before.
+        expected: The one that the caller saw active (None: nothing was), and means to replace; `any`: whichever is.
 
     Returns:
         `publication_id` now active, and `previous`.
 
     Raises:
         NotPublished: There is no such publication.
+        PublicationBusy: Another run is publishing, or another one than `expected` is active by now.
     """
     with database.transaction() as transaction:
         lock(transaction)
         rows = kept(transaction)
         active = next((row["publication_id"] for row in rows if row["is_active"]), None)
+        if expected not in ("any", active):
+            raise PublicationBusy(
+                f"By now {f'publication {active}' if active else 'nothing'} is active, not"
+                f" {f'publication {expected}' if expected else 'nothing'} as before.",
+                action="Nothing was changed. Look at what is active now, and repeat it if it is still wanted.",
+            )
         if publication_id is None:
             older = [row for row in rows if row["published_at"] and active and row["publication_id"] < active]
             if not older:

@@ -93,7 +93,7 @@ class Database:
         Raises:
             DatabaseAway, SchemaMissing, ConfigurationError, StorageFailed: see `translated`.
         """
-        with translated(), self._connect() as connection:
+        with translated(writes=not snapshot), self._connect() as connection:
             if snapshot:
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():

@@ -20,15 +20,18 @@ from recommender_job.errors import (
 
 
 @contextlib.contextmanager
-def translated() -> Iterator[None]:
+def translated(*, writes: bool = True) -> Iterator[None]:
     """Turns what the driver raises into the job's errors.
+
+    Args:
+        writes: Whether what runs may write; where not, that it cannot is no trouble of the server's.
 
     Raises:
         SchemaMissing: A table, view, column or schema is not there.
         ConfigurationError: The role may not do this.
         StorageFailed: The database's disk is full.
         PublicationBusy: A lock was not to be had in time.
-        DatabaseAway: The server cannot be reached, or dropped the connection.
+        DatabaseAway: The server cannot be reached, dropped the connection, or only reads, as a standby does.
     """
     try:
         yield
@@ -61,6 +64,12 @@ def translated() -> Iterator[None]:
             raise PublicationBusy(f"The database says: {text}", action="Retry when the other run has ended.") from error
         if isinstance(origin, psycopg2.errors.QueryCanceled | psycopg2.errors.DeadlockDetected):
             raise DatabaseAway(f"The database ended the statement: {text}", action="Retry.") from error
+        if writes and isinstance(origin, psycopg2.errors.ReadOnlySqlTransaction):
+            raise DatabaseAway(
+                f"The database can only be read: {text}",
+                action="It may be a standby after a failover: let `database_url` lead to the server that takes writes,"
+                " then retry.",
+            ) from error
         # Of a connection that breaks in the middle of a statement the driver makes an error without a kind or a code.
         broken = type(origin) is psycopg2.DatabaseError and origin.pgcode is None
         if broken or isinstance(origin, psycopg2.OperationalError | psycopg2.InterfaceError):

@@ -1,7 +1,7 @@
 """The command line of the stack without Docker: what the Makefile calls.
 
-`STACK_HOME` names the folder of data and logs, `STACK_ENV_FILE` the file of secrets. Ports and everything else that
-`.env.example` lists come from the environment or else from that file, as for compose.
+In the environment, `STACK_HOME` names the folder of data and logs, `STACK_ENV_FILE` the file of secrets. Ports and
+everything else that `.env.example` lists come from the environment or else from that file, as for compose.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Annotated
 import typer
 
 from recommender_job.errors import RecommenderError
-from scripts.stack import secrets
-from scripts.stack.compose import ROOT, variables
+from scripts.stack import secrets, settings
+from scripts.stack.compose import ROOT, services, variables
 from scripts.stack.stack import Stack
 
 app = typer.Typer(
@@ -34,16 +34,30 @@ def env_file() -> Path:
 
 def stack() -> Stack:
     """The stack that the environment describes."""
-    settings = {name: os.environ[name] for name in variables() if name in os.environ}
-    return Stack(Path(os.environ.get("STACK_HOME") or ROOT / "var" / "stack"), env_file(), settings)
+    return Stack(Path(os.environ.get("STACK_HOME") or ROOT / "var" / "stack"), env_file(), given())
+
+
+def given() -> dict[str, str]:
+    """The variables of the compose file that the environment sets; they go before those of the file of secrets."""
+    return {name: os.environ[name] for name in variables() if name in os.environ}
+
+
+def make_files() -> None:
+    """Writes both files that people fill in, unless they are there, and looks whether they can be used."""
+    if secrets.ensure(env_file()):
+        print(f"• Made new secrets in {env_file()}")
+    values = {**secrets.read(env_file()), **given()}
+    settings.refuse_misplaced(values, env_file())
+    if settings.ensure(values):
+        print(f"• Made {settings.folder(values) / settings.NAME}, for who is told of failures and other settings")
+    services(values, ROOT)
 
 
 @app.command()
 def up() -> None:
     """Start what does not run, and wait until everything is healthy."""
     started = time.monotonic()
-    if secrets.ensure(env_file()):
-        print(f"• Made new secrets in {env_file()}")
+    make_files()
     here = stack()
     print(f"• Starting {', '.join(here.services)}: about a minute", flush=True)
     here.start()
@@ -70,9 +84,8 @@ def run(context: typer.Context, service: Annotated[str, typer.Argument(help="Who
 
 @app.command("secrets")
 def make_secrets() -> None:
-    """Write the file of secrets unless it is there; a file that lacks one is refused."""
-    if secrets.ensure(env_file()):
-        print(f"• Made new secrets in {env_file()}")
+    """Write the files of secrets and of settings unless they are there; refuse those that cannot be used."""
+    make_files()
 
 
 @app.command()

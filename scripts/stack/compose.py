@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from recommender_job.errors import ConfigurationError
+from scripts.stack import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
@@ -27,7 +28,7 @@ class Service:
     Args:
         name: As in the file.
         command: Program and arguments; empty where the image's own is meant.
-        environment: What the file sets for it. Holds secrets, and is therefore not shown.
+        environment: What the file and its `env_file` set for it. Holds secrets, and is therefore not shown.
         health: The command whose exit code 0 means healthy; empty where there is none.
         ports: The ports it listens on, each with the variable that sets it.
         needs: Services that must be healthy, or have ended well, before it starts; with that condition.
@@ -53,7 +54,7 @@ def services(values: Mapping[str, str], home: Path) -> dict[str, Service]:
         home: Folder that holds the named volumes, each under its name.
 
     Raises:
-        ConfigurationError: A variable that the file insists on has no value.
+        ConfigurationError: A variable that the file insists on has no value, or `env_file` cannot be used.
     """
     described = yaml.safe_load(FILE.read_text("utf-8"))["services"]
     return {name: _service(name, part, described, values, home) for name, part in described.items()}
@@ -109,7 +110,7 @@ def _service(
     return Service(
         name=name,
         command=tuple(map(here, part.get("command", ()))),
-        environment={key: here(value) for key, value in part["environment"].items()},
+        environment={**_settings(part, values), **{key: here(value) for key, value in part["environment"].items()}},
         health=tuple(map(here, test[1:])),
         ports={_port(substitute(port[0], values), port[2]): port[2] for port in inner},
         needs={other: how["condition"] for other, how in part.get("depends_on", {}).items()},
@@ -122,6 +123,13 @@ def _port(text: str, variable: str) -> int:
     if not (text.isdecimal() and 0 < int(text) < 65536):
         raise ConfigurationError(f"{variable} is {text!r}, which is no port.", action="Correct it in .env.")
     return int(text)
+
+
+def _settings(part: dict[str, Any], values: Mapping[str, str]) -> dict[str, str]:
+    """What a service's `env_file` says: as it stands, since it is written for where it is used."""
+    if "env_file" not in part:
+        return {}
+    return settings.read(ROOT / substitute(part["env_file"], values), refused=part["environment"])
 
 
 def _swap(text: str, paths: Mapping[str, Path], hosts: Mapping[str, Any], listen: str) -> str:

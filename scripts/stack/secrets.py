@@ -48,7 +48,7 @@ def read(file: Path) -> dict[str, str]:
     if not file.exists():
         raise ConfigurationError(f"There is no {file}.", action="Run `make up` or `make up-local`, which write it.")
     file.chmod(0o600)  # also where it was written by hand
-    values = _parsed(file)
+    values = parsed(file)
     for name in names():
         if not values.get(name):
             raise ConfigurationError(
@@ -66,7 +66,7 @@ def read(file: Path) -> dict[str, str]:
 
 def names() -> list[str]:
     """The secrets: every name that the template leaves empty."""
-    return [name for name, value in _parsed(TEMPLATE).items() if not value]
+    return [name for name, value in parsed(TEMPLATE).items() if not value]
 
 
 def fresh() -> str:
@@ -74,7 +74,12 @@ def fresh() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
-def _parsed(file: Path) -> dict[str, str]:
+def parsed(file: Path) -> dict[str, str]:
+    """The lines of a file that set something.
+
+    Raises:
+        ConfigurationError: One is not NAME=value; names its number.
+    """
     values = {}
     for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):

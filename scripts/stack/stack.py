@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from recommender_job.errors import ConfigurationError, TransientError
-from scripts.stack import secrets
+from scripts.stack import secrets, settings
 from scripts.stack.compose import LOCALHOST, ROOT, services
 from scripts.stack.processes import Processes, environment
 from scripts.stack.server import Server
@@ -31,16 +31,17 @@ class Stack:
     Args:
         home: Folder of data, logs and pids.
         env_file: The file with the secrets.
-        settings: Variables of the compose file, over those of `env_file`, such as `AIRFLOW_PORT`.
+        variables: Variables of the compose file, over those of `env_file`, such as `AIRFLOW_PORT`.
 
     Raises:
-        ConfigurationError: There is no `env_file`, or it lacks a secret.
+        ConfigurationError: There is no `env_file`, it lacks a secret, or `settings.env` cannot be used.
     """
 
-    def __init__(self, home: Path, env_file: Path = ROOT / ".env", settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, home: Path, env_file: Path = ROOT / ".env", variables: Mapping[str, str] | None = None) -> None:
         self.home = home.resolve()
         self.home.mkdir(parents=True, exist_ok=True)
-        values = {**secrets.read(env_file), **(settings or {})}
+        values = {**secrets.read(env_file), **(variables or {})}
+        settings.ensure(values)
         values.setdefault("AIRFLOW_URL", f"http://localhost:{values.get('AIRFLOW_PORT') or 8080}")
         self.url = values["AIRFLOW_URL"]
         described = services(values, self.home)

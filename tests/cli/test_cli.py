@@ -78,6 +78,16 @@ def test_a_misspelt_variable_is_a_wrong_call(call: Call, monkeypatch: pytest.Mon
     assert "RECOMMENDER_TOP_M names no setting" in told.line
 
 
+def test_a_wrong_setting_is_one_json_object_too(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMMENDER_TOP_N", "0")
+    told = call("status", "--json")
+    assert told.code == 2
+    assert told.json["error"]["type"] == "ConfigurationError"
+    assert "top_n" in told.json["error"]["cause"]
+    assert "top_n" in told.line
+    assert call("status").out == ""
+
+
 def test_sample_ratings_repeat(call: Call, tmp_path: Path) -> None:
     for name in ("a", "b"):
         told = call("sample-ratings", tmp_path / name, "--users", 30, "--experiences", 10, "--seed", 4, "--json")

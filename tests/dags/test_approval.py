@@ -20,7 +20,10 @@ from recommender_job.errors import GateBlocked
 from recommender_job.evaluating.gate import verdict
 from recommender_job.runs import Run
 from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.database import Database, plain_url
 from tests.evaluating.judged import GATE, metrics
+from tests.publishing.by_hand import publish
+from tests.sinks import HookSink, MailSink, serving
 
 FOLDER = Path(__file__).resolve().parents[2] / "dags"
 RUN = Run("tonight", datetime(2024, 1, 1, tzinfo=UTC))
@@ -48,7 +51,12 @@ def context(dag: DAG, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         "run_id": RUN.run_id,
         "dag_run": SimpleNamespace(run_after=RUN.cutoff, run_type="scheduled"),
         "task_instance": SimpleNamespace(id="ti"),
+        "dag": dag,
     }
+    found["ti"] = SimpleNamespace(
+        dag_id="nightly_recommendations", task_id="approve", run_id=RUN.run_id, task=dag.get_task("approve"),
+        log_url="https://airflow/log",
+    )  # fmt: skip
     with set_current_context(found):
         yield found
 
@@ -117,9 +125,61 @@ def test_asking_once_more_takes_an_earlier_approval_back(
         nightly.approval.require_passed(folder)
 
 
-def test_a_model_that_passed_is_not_asked_about(task: Any, context: Any, folder: RunFolder) -> None:
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[HookSink]:
+    """The webhook that people are told by; Airflow itself keeps no question."""
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **given: None)
+    with serving(HookSink()) as sink:
+        monkeypatch.setenv("RECOMMENDER_NOTIFY__WEBHOOK_URL", f"http://127.0.0.1:{sink.port}/T0K3N")
+        yield sink
+
+
+def test_people_are_told_that_a_question_waits(
+    task: Any, context: Any, folder: RunFolder, hook: HookSink, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(database, {1: (5,)}, run_id="last", data_through=datetime.now(UTC))
+    monkeypatch.setenv("RECOMMENDER_DATABASE_URL", plain_url(database.url))
+    monkeypatch.setenv("RECOMMENDER_GATE__ANSWER_HOURS", "2.5")
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://ops.example/airflow/")
+    before = datetime.now(UTC)
+    with serving(MailSink()) as mail:
+        options = "disable_ssl=true&disable_tls=true&retry_limit=0&timeout=5"
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", f"smtp://127.0.0.1:{mail.port}/?{options}")
+        monkeypatch.setenv("RECOMMENDER_NOTIFY__EMAIL_TO", "ana@x.org")
+        monkeypatch.setenv("RECOMMENDER_NOTIFY__EMAIL_FROM", "night@x.org")
+        with pytest.raises(TaskAwaitingInput):
+            task.execute.__wrapped__(task, context)
+    (text,) = hook.texts
+    lines = text.splitlines()
+    assert lines[0] == "nightly_recommendations: the gate has blocked tonight's model; publish it all the same?"
+    assert [line[:9].strip() for line in lines[1:]] == ["ASKED", "WHY", "WEBSITE", "UNTIL", "DO", "RUNBOOK"]
+    assert "run tonight" in lines[1]
+    assert "1.5000" in lines[2]
+    assert lines[3].startswith("WEBSITE  publication 1 of run last")
+    until = datetime.strptime(lines[4][9:25], "%Y-%m-%d %H:%M").replace(tzinfo=UTC) - timedelta(hours=2.5)
+    assert before - timedelta(minutes=1) <= until <= datetime.now(UTC)
+    page = "https://ops.example/airflow/dags/nightly_recommendations/runs/tonight/tasks/approve/required_actions"
+    assert lines[5].endswith(page)
+    assert lines[6].endswith("/airflow/recommendations/runbook#answering-when-the-gate-has-blocked")
+    assert [message["Subject"] for message in mail.messages] == [lines[0]]
+
+
+def test_a_notice_that_cannot_be_sent_keeps_nobody_from_being_asked(
+    task: Any, context: Any, folder: RunFolder, hook: HookSink
+) -> None:
+    hook.status = 500
+    context["ti"].task = None  # nor does a defect of the notice
+    for _ in range(2):
+        with pytest.raises(TaskAwaitingInput):
+            task.execute.__wrapped__(task, context)
+        context["ti"].task = task
+    assert len(hook.texts) == 1
+
+
+def test_a_model_that_passed_is_not_asked_about(task: Any, context: Any, folder: RunFolder, hook: HookSink) -> None:
     folder.finish("gate", {"passed": True})
     assert task.execute.__wrapped__(task, context) is None
+    assert hook.texts == []
 
 
 def event(option: str, reason: Any = "odd day", **more: Any) -> dict[str, Any]:

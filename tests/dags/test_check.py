@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,12 @@ def test_they_are_short(tasks: dict[str, Any]) -> None:
     for body in tasks.values():
         lines = inspect.getsource(body).split('"""')[-1].strip().splitlines()
         assert len([line for line in lines if line.strip()]) <= 5
+
+
+def test_they_work_in_a_process_of_their_own(tasks: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    for task, place in (("check", "publishing.freshness.check_now"), ("metrics", "reporting.metrics.update")):
+        monkeypatch.setattr(f"recommender_job.{place}", lambda *given: {"pid": os.getpid()})
+        assert tasks[task]()["pid"] != os.getpid()
 
 
 def test_figures_come_whatever_is_live(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult
 
 import pytest
 from airflow.dag_processing.dagbag import BundleDagBag
-from airflow.sdk import DAG, RetryAction
+from airflow.sdk import DAG, Asset, RetryAction
+from airflow.sdk.definitions import asset
 
 from recommender_job.errors import DatabaseAway, GateBlocked, ProcessDied
 
@@ -46,6 +49,12 @@ def test_the_report_follows_whatever_became_of_the_night_and_decides_nothing(dag
 
 def test_scoring_is_mapped_over_shards(dag: DAG) -> None:
     assert dag.get_task("score").is_mapped
+
+
+def test_every_stage_works_in_a_process_that_the_task_outlives() -> None:
+    """But for those that only ask and tell."""
+    called = re.findall(r"in_child\(nightly\.(\w+), \*night\(\)", FILE.read_text("utf-8"))
+    assert sorted([*called, "approve", "announce"]) == sorted([*ORDER, "report"])
 
 
 def test_what_takes_much_memory_waits_in_the_pool_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,3 +114,21 @@ def test_a_good_night_is_told_once(dag: DAG) -> None:
 def test_the_published_table_is_an_asset_that_only_announce_touches(dag: DAG) -> None:
     outlets = {task.task_id: [outlet.name for outlet in task.outlets] for task in dag.tasks if task.outlets}
     assert outlets == {"announce": ["recommendations"]}
+
+
+def test_the_asset_has_an_address_that_the_postgres_provider_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider need not be there, but where it is, an address it does not accept breaks the whole file."""
+
+    def as_the_provider_does(uri: SplitResult) -> SplitResult:
+        if not uri.netloc or len(uri.path.split("/")) != 4:
+            raise ValueError("URI format postgres:// must contain host, database, schema, and table names")
+        return uri
+
+    monkeypatch.setattr(asset, "_get_uri_normalizer", {"postgres": as_the_provider_does}.get)
+    with pytest.raises(ValueError, match="must contain"):
+        Asset("asked at all", uri="postgres://host/table")
+    bag = BundleDagBag(FILE, bundle_path=FOLDER)
+    assert bag.import_errors == {}
+    (outlet,) = bag.dags["nightly_recommendations"].get_task("announce").outlets
+    page = (FOLDER.parent / "docs" / "install.md").read_text("utf-8")
+    assert f'schedule=[Asset("{outlet.name}", uri="{outlet.uri}")]' in page

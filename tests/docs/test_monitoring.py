@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,10 @@ def read(name: str) -> Any:
     return yaml.safe_load((FOLDER / name).read_text("utf-8"))
 
 
-RULES = [rule for group in read("alerts.yml")["groups"] for rule in group["rules"]]
+WRITTEN = [rule for group in read("alerts.yml")["groups"] for rule in group["rules"]]
+RULES = [rule for rule in WRITTEN if "alert" in rule]
+#: How a rule leaves the files of other workers out.
+NEWEST = " and on (instance) recommender:newest"
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def emitted(config: Config, database: Database) -> dict[str, list[dict[str, str]
 
 
 def test_every_metric_of_the_rules_is_emitted(emitted: dict[str, list[dict[str, str]]]) -> None:
-    for rule in RULES:
+    for rule in WRITTEN:
         named = re.findall(r"(recommender_\w+)(?:\{(\w+)=\"([^\"]*)\"\})?", rule["expr"])
         assert named, rule
         for name, label, value in named:
@@ -53,6 +56,33 @@ def test_every_metric_of_the_rules_is_emitted(emitted: dict[str, list[dict[str, 
 def test_every_metric_is_told_on_the_page(emitted: dict[str, list[dict[str, str]]]) -> None:
     page = (ROOT / "docs" / "operate.md").read_text("utf-8")
     assert [name for name in emitted if f"`{name}`" not in page] == []
+
+
+def test_what_a_summary_calls_a_duration_is_one(config: Config, database: Database) -> None:
+    """The value of a comparison is its left side; here the rules are worked out as Prometheus would."""
+    now = datetime.now(UTC)
+    publish(database, {1: (5,)}, data_through=now - timedelta(hours=40))
+    record(database, Night("a-run", now, "failed"))
+    figures = {one.name: one.samples[0][1] for one in families(config, database, now) if one.samples}
+    told = {}
+    for rule in RULES:
+        if "$value | humanizeDuration" in rule["annotations"]["summary"]:
+            left = re.split(" >=? ", rule["expr"].replace(NEWEST, ""))[0]
+            told[rule["alert"]] = eval(left, {"time": now.timestamp, "max": float, **figures})
+    assert told["RecommendationsStale"] == pytest.approx(4 * 3600, abs=1)
+    assert told["RecommenderNightMissing"] == pytest.approx(0, abs=60)
+    assert len(told) == 2
+
+
+def test_of_several_workers_files_the_newest_counts_and_alerts_keep_their_labels() -> None:
+    """Whichever worker writes: an alert whose labels change with it would start to wait anew."""
+    (recorded,) = [rule for rule in WRITTEN if "record" in rule]
+    assert recorded is WRITTEN[0], "rules of a group are worked out in order"
+    assert recorded["expr"] == "{0} == scalar(max({0}))".format("recommender_metrics_timestamp_seconds")
+    for rule in RULES:
+        own = rule["alert"] == "RecommenderMetricsStale"  # it looks at the time of the newest file itself
+        series = r"recommender_\w+(\{\S+\})?" + ("" if own else re.escape(NEWEST))
+        assert "recommender_" not in re.sub(rf"(max|absent)\({series}\)", "", rule["expr"]), rule["expr"]
 
 
 def test_the_rules_say_what_to_do() -> None:

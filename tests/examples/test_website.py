@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import runpy
 import socket
 import subprocess
 import sys
@@ -99,14 +100,33 @@ def test_a_users_row_and_everybody_elses(website: Website, width: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "user", ["", "abc", "4.2", "42; drop table x", "\uff14\uff12", "9" * 30, "<script>alert(1)</script>", "\0"]
-)
+    "user",
+    [
+        "", "abc", "4.2", "42; drop table x", "\uff14\uff12", "9" * 30, str(2**63), str(-(2**63) - 1), "9" * 19,
+        "<script>alert(1)</script>", "\0",
+    ],
+)  # fmt: skip
 def test_what_is_no_user_id_gets_the_default_row(website: Website, user: str) -> None:
     publish(website.database, {42: (7, 5)})
     answer = httpx.get(website.url, params={"user": user})
     assert answer.status_code == 200
     assert re.findall("<strong>(.*?)</strong>", answer.text) == ["E90", "E91", "E92"]
     assert "<script>" not in answer.text
+
+
+@pytest.mark.parametrize("user", [2**63 - 1, 10**18, -(2**63)])
+def test_an_id_may_be_as_large_as_a_bigint(website: Website, user: int) -> None:
+    publish(website.database, {user: (7, 5)})
+    answer = httpx.get(website.url, params={"user": str(user)})
+    assert re.findall("<strong>(.*?)</strong>", answer.text) == ["E7", "E5"]
+
+
+def test_what_no_bigint_holds_is_nobody() -> None:
+    """To PostgreSQL it would be a numeric, which no index of the lists helps to find."""
+    names = runpy.run_path(str(FOLDER / "app.py"))
+    largest = 2**63 - 1
+    asked = (largest, largest + 1, -largest - 1, -largest - 2, 10**19)
+    assert [names["user_id_of"](str(one)) for one in asked] == [largest, None, -largest - 1, None, None]
 
 
 def test_old_lists_are_shown_with_a_warning(website: Website) -> None:

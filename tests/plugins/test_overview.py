@@ -103,16 +103,24 @@ def test_sparkline_lays_out_rmse_and_bound() -> None:
     def night(number: int, rmse: float | None, bound: float | None, outcome: str = "published") -> dict[str, object]:
         return {"cutoff": day + timedelta(days=number), "rmse": rmse, "max_rmse": bound, "outcome": outcome}
 
-    chart = sparkline([night(3, 0.5, 1.0), night(2, None, None, "failed"), night(1, 1.5, 1.0, "blocked")])
+    chart = sparkline([night(3, 0.5, 1.0), night(2, None, None, "failed"), night(1, 1.5, 1.0, "blocked")], "UTC")
     assert chart is not None
     assert [(point.x, point.y, point.passed) for point in chart.points] == [(10, 10, False), (590, 110, True)]
     assert chart.bounds == "10.0,60.0 590.0,60.0"
     assert chart.line == "10.0,10.0 590.0,110.0"
     assert chart.points[0].title == "2024-01-02: RMSE 1.5000, blocked"
-    assert sparkline([night(1, 0.5, None)]) is None
-    flat = sparkline([night(1, 0.5, None), night(2, 0.5, None)])
+    assert sparkline([night(1, 0.5, None)], "UTC") is None
+    flat = sparkline([night(1, 0.5, None), night(2, 0.5, None)], "UTC")
     assert flat is not None
     assert (flat.bounds, flat.line) == ("", "10.0,10.0 590.0,10.0")
+
+
+def test_the_chart_tells_the_days_of_the_jobs_zone() -> None:
+    evening = datetime(2024, 1, 2, 2, tzinfo=UTC)  # of the first of January in Bogota
+    night = {"cutoff": evening, "rmse": 0.5, "max_rmse": 1.0, "outcome": "published"}
+    chart = sparkline([night, night], "America/Bogota")
+    assert chart is not None
+    assert [point.title for point in chart.points] == ["2024-01-01: RMSE 0.5000, published"] * 2
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from recommendations.airflow_records import record
 
 from recommender_job.publishing.publications import lists_of, lock, status, switch
 from recommender_job.storage.database import Database
@@ -117,6 +118,76 @@ def test_when_a_night_published_meanwhile_it_asks_again(
     assert (answer.status_code, "no longer current" in answer.text) == (409, True)
     assert status(database)["publication_id"] == newest
     assert client.post(path, data={"token": form_token(answer.text)}).status_code == 200
+
+
+def test_a_night_that_switches_between_looking_and_going_back_is_not_undone(
+    sign_in: SignIn, database: Database, two_nights: tuple[int, int], audit: Callable[[], list[Line]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    client, path = sign_in("ada"), f"/recommendations/rollback/{two_nights[0]}"
+    token = form_token(client.get(path).text)
+    newest = []
+
+    def and_a_night_ends(*arguments: Any, **details: Any) -> None:
+        if not newest:
+            newest.append(publish(database, {42: (9, 8)}, run_id="night-e"))
+        record(*arguments, **details)
+
+    monkeypatch.setattr("recommendations.rollback.record", and_a_night_ends)
+    answer = client.post(path, data={"token": token})
+    assert (answer.status_code, "no longer current" in answer.text) == (409, True)
+    assert [status(database)["publication_id"]] == newest
+    assert [line[0] for line in audit()] == ["rollback_recommendations", "rollback_recommendations_failed"]
+    assert f"By now publication {newest[0]} is active" in audit()[1][3]["cause"]
+
+
+def test_a_server_that_only_reads_is_on_the_record_and_explained(
+    sign_in: SignIn, database: Database, two_nights: tuple[int, int], audit: Callable[[], list[Line]]
+) -> None:
+    client, path = sign_in("ada"), f"/recommendations/rollback/{two_nights[0]}"
+    token = form_token(client.get(path).text)
+    name = database.url.database
+    with Database(database.url.set(database="postgres")).autocommit() as session:  # as after a switch to a standby
+        session.define("alter database {name} set default_transaction_read_only = on", {"name": str(name)})
+    answer = client.post(path, data={"token": token})
+    assert (answer.status_code, "read-only transaction" in answer.text) == (503, True)
+    assert "/recommendations/runbook#databaseaway" in answer.text
+    assert [line[0] for line in audit()] == ["rollback_recommendations", "rollback_recommendations_failed"]
+    assert "read-only transaction" in audit()[1][3]["cause"]
+
+
+def test_an_error_that_nobody_expected_is_on_the_record_by_its_kind(
+    sign_in: SignIn, two_nights: tuple[int, int], audit: Callable[[], list[Line]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, path = sign_in("ada"), f"/recommendations/rollback/{two_nights[0]}"
+    token = form_token(client.get(path).text)
+
+    def broken(*arguments: Any, **options: Any) -> None:
+        raise RuntimeError("hunter2")
+
+    monkeypatch.setattr("recommender_job.publishing.publications.switch", broken)
+    assert client.post(path, data={"token": token}).status_code == 500
+    assert [(line[0], line[3].get("cause")) for line in audit()] == [
+        ("rollback_recommendations", None),
+        ("rollback_recommendations_failed", "RuntimeError"),
+    ]
+
+
+def test_a_failure_that_cannot_be_written_down_hides_no_other(
+    sign_in: SignIn, database: Database, two_nights: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, path = sign_in("ada"), f"/recommendations/rollback/{two_nights[0]}"
+    token = form_token(client.get(path).text)
+
+    def once(event: str, *arguments: Any, **details: Any) -> None:
+        if event.endswith("_failed"):
+            raise OSError("the metadata database is away")
+
+    monkeypatch.setattr("recommendations.rollback.record", once)
+    with database.transaction() as transaction:
+        lock(transaction)
+        answer = client.post(path, data={"token": token})
+    assert (answer.status_code, "Another run is publishing right now." in answer.text) == (503, True)
 
 
 def test_what_is_live_already_needs_no_switch(sign_in: SignIn, two_nights: tuple[int, int]) -> None:

@@ -78,6 +78,16 @@ def test_rollback_to_nowhere_changes_nothing(website: Any, target: int | None) -
     assert website.active() == 1
 
 
+@pytest.mark.parametrize("seen", [1, None])
+def test_rollback_replaces_only_what_was_seen_active(website: Any, seen: int | None) -> None:
+    for day in range(3):
+        website.publish(f"night {day}", days=day)
+    with pytest.raises(PublicationBusy, match="publication 3 is active"):
+        rollback(website.database, 2, expected=seen)
+    assert website.active() == 3
+    assert rollback(website.database, 2, expected=3) == {"publication_id": 2, "previous": 3}
+
+
 def test_rollback_waits_for_nobody(website: Any, connect: Any) -> None:
     website.publish("first")
     website.publish("second", days=1)

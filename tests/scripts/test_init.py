@@ -37,7 +37,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[], dic
     """A stack of which only the database server runs."""
     folder = tmp_path_factory.mktemp("stack")
     secrets.ensure(folder / "env")
-    stack = Stack(folder / "stack", folder / "env", free_ports())
+    stack = Stack(folder / "stack", folder / "env", {**free_ports(), "SETTINGS_FOLDER": str(folder)})
     try:
         stack.services["postgres"].start()
         stack.wait_healthy("postgres", 30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from recommender_job.errors import ConfigurationError
 from scripts.stack import secrets
-from scripts.stack.compose import ROOT
+from scripts.stack.compose import ROOT, variables
 
 
 @pytest.fixture
@@ -85,7 +86,8 @@ def test_no_file_says_which_command_writes_it(file: Path) -> None:
 
 
 def test_the_command_line_makes_them_and_shows_none(file: Path) -> None:
-    environment = {**os.environ, "STACK_ENV_FILE": str(file), "PYTHONPATH": str(ROOT)}
+    folder = {"STACK_ENV_FILE": str(file), "SETTINGS_FOLDER": str(file.parent)}
+    environment = {**os.environ, **folder, "PYTHONPATH": str(ROOT)}
     shown = ""
     for command in ("secrets", "secrets", "passwords"):
         done = subprocess.run(
@@ -100,6 +102,17 @@ def test_the_command_line_makes_them_and_shows_none(file: Path) -> None:
     assert shown.count("Made new secrets") == 1
     assert str(file) in shown
     assert not [name for name, value in secrets.read(file).items() if value in shown]
+
+
+def test_every_line_of_the_template_can_be_uncommented_as_it_is(file: Path) -> None:
+    """What it says is then what is the case without it, and no explanation becomes a part of a value."""
+    file.write_text(re.sub(r"^# (?=\w+=)", "", (ROOT / ".env.example").read_text(), flags=re.M))
+    shown = {name: value for name, value in secrets.parsed(file).items() if value}
+    assert len(shown) == 10
+    assert set(shown) <= set(variables()), "each has an effect"
+    text = (ROOT / "docker-compose.yml").read_text()
+    for name, value in shown.items():
+        assert f"${{{name}:-{value}}}" in text, name
 
 
 def test_git_and_the_image_leave_the_file_out() -> None:

@@ -21,6 +21,7 @@ services:
     environment: {MESSAGE: from-init, AIRFLOW_PORT: "${AIRFLOW_PORT:-8080}"}
     volumes: ["runs:/var/lib/recommender/runs"]
   worker:
+    env_file: ${SETTINGS_FOLDER:-./config}/settings.env
     command: ["sh", "-c", "touch /var/lib/recommender/runs/made; sleep 60"]
     environment: {HERE: "/var/lib/recommender/runs"}
     volumes: ["runs:/var/lib/recommender/runs"]
@@ -42,12 +43,40 @@ def small(
     secrets.ensure(tmp_path / "env")
 
     def build(**settings: str) -> Stack:
-        made.append(Stack(tmp_path / "home", tmp_path / "env", {**free_ports(), **settings}))
+        given = {**free_ports(), "SETTINGS_FOLDER": str(tmp_path), **settings}
+        made.append(Stack(tmp_path / "home", tmp_path / "env", given))
         return made[-1]
 
     yield build
     for stack in made:
         stack.stop()
+
+
+def test_what_settings_env_says_reaches_the_service_and_no_other(
+    small: Callable[..., Stack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__METRICS__STATSD_HOST", "of-the-caller")
+    (tmp_path / "settings.env").write_text(
+        "# a comment\nRECOMMENDER_NOTIFY__WEBHOOK_URL=https://chat/T0K3N?a=b#c\nAIRFLOW__METRICS__STATSD_ON=True\n"
+    )
+    stack = small()
+    stack.start()
+    (command, *_) = stack.processes("worker")
+    told = {name: value for name, value in command.environ().items() if name.startswith(("RECOMMENDER", "AIRFLOW__"))}
+    assert told == {
+        "RECOMMENDER_NOTIFY__WEBHOOK_URL": "https://chat/T0K3N?a=b#c",
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+    }
+    assert "RECOMMENDER_NOTIFY__WEBHOOK_URL" not in stack.environment("init")
+    assert "T0K3N" not in repr(stack.services["worker"].service)
+
+
+def test_a_line_of_settings_env_that_could_have_no_effect_is_refused(
+    small: Callable[..., Stack], tmp_path: Path
+) -> None:
+    (tmp_path / "settings.env").write_text("HERE=elsewhere\n")
+    with pytest.raises(ConfigurationError, match=r"HERE in .* has no effect: docker-compose\.yml sets it"):
+        small()
 
 
 def test_a_stack_starts_twice_and_stops_once(small: Callable[..., Stack]) -> None:

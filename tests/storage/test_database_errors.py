@@ -55,3 +55,9 @@ def test_an_option_that_the_driver_does_not_know() -> None:
 def test_a_statement_that_the_database_ended_is_told_as_such(database: Database) -> None:
     with pytest.raises(DatabaseAway, match="ended the statement: canceling"), database.transaction() as transaction:
         transaction.rows("set local statement_timeout = '10ms'; select pg_sleep(5)")
+
+
+def test_a_server_that_only_reads_is_away(database: Database) -> None:
+    with pytest.raises(DatabaseAway, match="can only be read") as caught, database.transaction() as transaction:
+        transaction.rows("set transaction read only; create table mine (a int)")
+    assert "standby" in caught.value.action
