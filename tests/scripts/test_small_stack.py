@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from recommender_job.errors import ConfigurationError, TransientError
-from scripts.stack import compose, secrets
+from scripts.stack import compose, secrets, settings
 from scripts.stack.stack import Stack
 from tests.scripts.test_processes import until
 
@@ -134,11 +134,15 @@ def test_a_setting_that_cannot_be_is_named(small: Callable[..., Stack], setting:
         small(**{setting: value})
 
 
-def test_a_folder_of_settings_that_compose_would_take_for_a_volume_is_refused(small: Callable[..., Stack]) -> None:
+def test_a_folder_of_settings_that_compose_would_take_for_a_volume_is_refused(
+    small: Callable[..., Stack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compose.FILE.write_text(SMALL.replace('["runs:', '["${SETTINGS_FOLDER:-./config}:/opt/recommender/config", "runs:'))
-    small()
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    (tmp_path / "their" / "settings").mkdir(parents=True)
+    small(SETTINGS_FOLDER="./their/settings")
     with pytest.raises(ConfigurationError, match="begins with neither"):
-        small(SETTINGS_FOLDER="~/settings")
+        small(SETTINGS_FOLDER="their/settings")
 
 
 def test_what_a_crash_left_on_a_port_does_not_keep_the_stack_from_starting(small: Callable[..., Stack]) -> None:
