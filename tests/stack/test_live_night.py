@@ -84,7 +84,9 @@ class BrokenShard:
         }
 
     def _slots(self, number: int) -> None:
-        self.airflow.call("PATCH", f"pools/{POOL}?update_mask=slots", {"name": POOL, "slots": number, "include_deferred": False})
+        self.airflow.call(
+            "PATCH", f"pools/{POOL}?update_mask=slots", {"name": POOL, "slots": number, "include_deferred": False}
+        )
 
     def _wait(self, ready: Callable[[], bool], what: str) -> None:
         wait_until(ready, 240, what)
