@@ -18,8 +18,9 @@ from playwright.sync_api import Browser
 from recommender_job.ratings.sample import sample_ratings
 from scripts.stack import secrets
 from scripts.stack.stack import Stack
-from tests.e2e.stack import Airflow, knows_dag, wait_until
+from tests.e2e.stack import DAG, Airflow, knows_dag, wait_until
 from tests.stack.pages import chromium
+from tests.stack.watching import Watcher
 
 USERS, EXPERIENCES, TOP_N = 120, 30, 7
 #: A model that takes seconds, and may be bad.
@@ -152,3 +153,29 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(named) if named else tmp_path_factory.mktemp("pictures")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def first_run(live: Live, airflow: Airflow) -> str:
+    """The run that the schedule starts at two o'clock."""
+    airflow.call("PATCH", f"dags/{DAG}", {"is_paused": False})
+
+    def started() -> bool:
+        live.make_due(DAG)
+        return bool(airflow.runs())
+
+    wait_until(started, 60, "the schedule to start a run")
+    run_id = airflow.runs()[0]
+    assert airflow.finish(run_id) == "success", airflow.states(run_id)
+    return run_id
+
+
+@pytest.fixture
+def watched(live: Live, first_run: str) -> Iterator[Watcher]:
+    """Somebody reads the lists all the while, and none of them may be anything but whole."""
+    watcher = Watcher(live.database["website"], live.users(), length=live.top_n)
+    yield watcher
+    complaints = watcher.complaints()
+    watcher.close()
+    assert complaints == []
+    assert watcher.reads > 100

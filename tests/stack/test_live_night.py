@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, expect
 
 from recommender_job.runs import folder_of
@@ -18,32 +17,6 @@ from tests.stack.watching import Watcher
 
 PLANNED = "plan/users.parquet"
 POOL = "recommender"
-
-
-@pytest.fixture(scope="module")
-def first_run(live: Live, airflow: Airflow) -> str:
-    """The run that the schedule starts at two o'clock."""
-    airflow.call("PATCH", f"dags/{DAG}", {"is_paused": False})
-
-    def started() -> bool:
-        live.make_due(DAG)
-        return bool(airflow.runs())
-
-    wait_until(started, 60, "the schedule to start a run")
-    run_id = airflow.runs()[0]
-    assert airflow.finish(run_id) == "success", airflow.states(run_id)
-    return run_id
-
-
-@pytest.fixture
-def watched(live: Live, first_run: str) -> Iterator[Watcher]:
-    """Somebody reads the lists all the while, and none of them may be anything but whole."""
-    watcher = Watcher(live.database["website"], live.users(), length=live.top_n)
-    yield watcher
-    complaints = watcher.complaints()
-    watcher.close()
-    assert complaints == []
-    assert watcher.reads > 100
 
 
 class BrokenShard:
@@ -221,25 +194,3 @@ def test_a_broken_shard_is_repaired_by_a_script_but_not_by_a_viewer(
     wait_until(lambda: airflow.run_state(broken.run_id) != "failed", 30, "the run to go on")
     assert airflow.finish(broken.run_id) == "success"
     only_the_shard_ran_again(before, broken)
-
-
-def test_a_killed_worker_and_a_restarted_scheduler_only_cost_time(
-    live: Live, airflow: Airflow, watched: Watcher
-) -> None:
-    run_id = airflow.trigger({})
-    wait_until(lambda: airflow.states(run_id).get("train") == {"running"}, 240, "the training")
-    for process in live.stack.processes("airflow-scheduler"):
-        if "LocalExecutor" in " ".join(process.cmdline()) and process.children():
-            for one in [process, *process.children(recursive=True)]:
-                one.kill()
-            break
-    else:
-        pytest.fail("no worker has a task")
-    wait_until(lambda: airflow.states(run_id).get("train") != {"running"}, 240, "the loss to be noticed")
-    wait_until(lambda: airflow.states(run_id).get("refit") == {"running"}, 240, "the night to go on")
-    live.stack.kill("airflow-scheduler")
-    live.stack.restart("airflow-scheduler")
-    assert airflow.finish(run_id, 600) == "success", airflow.states(run_id)
-    tries = {task["task_id"]: task["try_number"] for task in airflow.tasks(run_id)}
-    assert tries["train"] == 2
-    assert live.rows("select run_id from recommender.recommendation_status") == [{"run_id": run_id}]
