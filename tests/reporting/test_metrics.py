@@ -71,7 +71,7 @@ def test_what_the_stages_of_the_last_night_did(config: Config, database: Databas
     for stage, summary in {
         "extract": {"extracted": 30, "cutoff": "x", "full_read": True},
         "clean": {"pairs": 20, "rejected": 0},
-        "train": {}, "evaluate": {"rmse": 0.5}, "gate": {}, "refit": {},
+        "train": {}, "evaluate": {"rmse": 0.5}, "gate": {"passed": True}, "refit": {},
         "plan_shards": {"shards": [0, 1], "users": 7},
         "score-0000": {"users": 4},
         "publish": {"rows": 70},
