@@ -15,13 +15,13 @@ from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
 from tests.erasing.conftest import ERASED, RUNS, World
 
-PAGE = """<h1>42 of 60</h1><!--told--><p>user 42 (rank 42.5, 0.42, 142), then 42.</p><!--/told-->
+PAGE = """<h1>42 of 60</h1><!--told--><p>user 42 (42.5, 0.42, 142), then 42.</p><!--/told-->
 <!--user 41--><p>User 41: 42%</p><!--/user-->
 <!--user 42--><p>User 42: 60%</p>
 <p>list</p><!--/user-->
 <!--user 421--><p>User 421</p><!--/user-->
 <!--told--><p>again 42</p><!--/told-->"""
-LEFT = """<h1>42 of 60</h1><!--told--><p>user [erased] (rank [erased].5, 0.[erased], 142), then [erased].</p><!--/told-->
+LEFT = """<h1>42 of 60</h1><!--told--><p>user [erased] ([erased].5, 0.[erased], 142), then [erased].</p><!--/told-->
 <!--user 41--><p>User 41: 42%</p><!--/user-->
 <!--user 421--><p>User 421</p><!--/user-->
 <!--told--><p>again [erased]</p><!--/told-->"""

@@ -65,6 +65,12 @@ def test_how_the_last_night_ended(config: Config, database: Database, outcome: A
     assert found.get(("night_gate_passed",)) == passed
 
 
+@pytest.mark.parametrize("outcome", ["published", "failed"])
+def test_what_a_person_let_through_the_gate_did_not(config: Config, database: Database, outcome: Any) -> None:
+    record(database, Night("new", CUTOFF, outcome, rmse=0.75, max_rmse=0.5, figures={"override": True}))
+    assert figures(config, database, CUTOFF)[("night_gate_passed",)] == 0
+
+
 def test_what_the_stages_of_the_last_night_did(config: Config, database: Database) -> None:
     record(database, Night("a run", CUTOFF, "failed"))
     folder = RunFolder(config.runs, folder_of("a run"))
