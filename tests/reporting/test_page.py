@@ -220,13 +220,13 @@ def test_what_drifted_is_a_table(world: World) -> None:
     figures = world.folder().summary("clean")["sanity"]["figures"]
     found = [" ".join(row) for row in rows]
     new = f"{figures['new_users_share']:.1%}"
-    for told in (
+    for start in (
         "ratings at the source out of bounds 306 ",
         f"new users {new} ",
         "new experiences ",
         "stability index ",
     ):
-        assert [row for row in found if row.startswith(told)], (told, found)
+        assert [row for row in found if row.startswith(start)], (start, found)
     assert len(found) == 4
     assert '<p class="out">' in drift
 
