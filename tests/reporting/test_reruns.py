@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recommender_job import nightly
-from recommender_job.errors import GateBlocked, RunTooOld, StageMissing, StorageFailed
+from recommender_job.errors import ArtifactBroken, GateBlocked, RunTooOld, StageMissing, StorageFailed
 from recommender_job.evaluating import approval
 from recommender_job.reporting import failed_stages
 from recommender_job.reporting.metrics import families
@@ -93,3 +93,9 @@ def test_an_approval_that_could_not_be_kept_is_told(blocked: Callable[..., World
         assert progress.reasons == ("override: StorageFailed: disk full",)
     world = blocked(when_blocked="ask")  # the gate begins again
     assert progress_of(world.folder()).stopped_at == "refit"
+
+
+def test_a_damaged_summary_is_no_result(world: World) -> None:
+    world.folder().write_text("finished/train.json", "{")
+    with pytest.raises(ArtifactBroken, match=r"train\.json is damaged"):
+        nightly.result(world.config, "second")
