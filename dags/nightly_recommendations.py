@@ -180,9 +180,15 @@ def nightly_recommendations() -> None:
     def report() -> dict[str, Any]:
         """Writes the run report, however the night ended, and fails when the night has: so it is cleared with it."""
         from recommender_job import nightly
+        from recommender_job.errors import StageMissing
         from recommender_job.isolation import in_child
 
         summary = in_child(nightly.report, *night())
+        if not summary["is_explained"]:  # nobody has been told: the task was killed with all that could tell
+            raise StageMissing(
+                f"{' '.join(summary['reasons'])} Its process was killed, or Airflow has lost it.",
+                action="Look at the machine's memory and at Airflow's own logs, then clear that task and what follows.",
+            )
         if summary["outcome"] in ("blocked", "failed"):
             told = f"The night has ended {summary['outcome']}: {' '.join(summary['reasons'])}"
             raise AirflowFailException(f"The report is written, {summary['report']}. {told}")

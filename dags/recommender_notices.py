@@ -69,7 +69,7 @@ class Notice(BaseNotifier):
         error = explained(context.get("exception"), ti.task)
         shard = f" (shard {ti.map_index})" if (ti.map_index or 0) >= 0 and ti.map_index is not None else ""
         where = Where(ti.dag_id, f"{ti.task_id}{shard}", ti.run_id, ti.try_number, self.of == "retry")
-        text = failure_text(error, where, shown, links(config, ti), now)
+        text = failure_text(error, where, shown, links(config, ti), now, config)
         if self.of == "failure" and config is not None and not told_already(ti):
             self._send(config, subject(error, where), text)
         self.log.info("::endgroup::")  # Airflow runs callbacks inside a group, which its pages show folded

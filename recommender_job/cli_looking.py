@@ -29,7 +29,11 @@ def report(
     config = config_of()
     which = run_id or live(Database.of(config))["run_id"]
     if html is not None:
-        html.write_text(report_html(config, which), "utf-8")
+        page = report_html(config, which)
+        try:
+            html.write_text(page, "utf-8")
+        except OSError as error:
+            raise typer.BadParameter(f"{html} cannot be written: {error.strerror}", param_hint="--html") from error
         show_result(json, {"run_id": which, "file": str(html)}, lambda: print(f"report of run {which} in {html}"))
         return
     result = work(config, which)

@@ -22,14 +22,16 @@ class ConfigFile(TomlConfigSettingsSource):
     """
 
     def __init__(self, settings_cls: type[BaseSettings]) -> None:
-        file = config_file()
+        file: Path | None = None
         try:
+            file = config_file()
             super().__init__(settings_cls, toml_file=file)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{file} is no TOML: {error}.", action="Correct the file.") from None
         except OSError as error:
             raise ConfigurationError(
-                f"{file} cannot be read: {error.strerror}.", action="Give the account that runs the job the right to."
+                f"{error.filename} cannot be read: {error.strerror}.",
+                action="Give the account that runs the job the right to.",
             ) from None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from recommender_job.errors import GateBlocked, RecommenderError
+from recommender_job.errors import GateBlocked, RecommenderError, in_short
 
 DONE, FAILED, USAGE, BLOCKED, STALE = 0, 1, 2, 3, 4
 
@@ -71,9 +71,9 @@ def report_defect(error: Exception, *, as_json: bool) -> int:
     """Prints one line about an error that should not exist, and keeps the traceback in a file."""
     with tempfile.NamedTemporaryFile("w", prefix="recommender-job-", suffix=".log", delete=False) as log:
         traceback.print_exception(error, file=log)
-    line = f"{type(error).__name__}: {' '.join(str(error).split())} (a defect of the job; details in {log.name})"
+    line = f"{type(error).__name__}: {in_short(error)} (a defect of the job; details in {log.name})"
     if as_json:
-        print_json({"error": {"type": type(error).__name__, "cause": str(error), "action": f"Report {log.name}."}})
+        print_json({"error": {"type": type(error).__name__, "cause": in_short(error), "action": f"Report {log.name}."}})
     print(line, file=sys.stderr)
     return FAILED
 

@@ -8,6 +8,13 @@ happened, what to do next, and where (run and stage, filled in by the stage runn
 from __future__ import annotations
 
 RUNBOOK = "docs/runbook.md"
+#: Of the text of an error that nobody foresaw, so many characters are told.
+LONGEST = 500
+
+
+def in_short(error: BaseException) -> str:
+    """The first line of an unexpected error's text, cut: what follows may hold a row or a whole frame."""
+    return next(iter(str(error).strip().splitlines()), "")[:LONGEST]
 
 
 class RecommenderError(Exception):

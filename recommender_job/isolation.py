@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from recommender_job.errors import ProcessDied, RecommenderError
+from recommender_job.errors import ProcessDied, RecommenderError, TookTooLong, in_short
 
 T = TypeVar("T")
 
@@ -37,7 +37,8 @@ def in_child(work: Callable[..., T], *arguments: Any) -> T:
     """Calls a function in a forked process and waits for it.
 
     Args:
-        work: The function; named in errors. What it returns must survive pickling.
+        work: The function; named in errors. What it returns must survive pickling. If it has a method `note`, that is
+            called with the error and the arguments when the child cannot tell itself how it ended.
         *arguments: Its positional arguments.
 
     Returns:
@@ -62,13 +63,16 @@ def in_child(work: Callable[..., T], *arguments: Any) -> T:
     try:
         with os.fdopen(reader, "rb") as pipe:
             told = pipe.read()
-    except BaseException:  # a time limit, or somebody who gave up: the work must not go on without its worker
+    except BaseException as ended:  # a time limit, or somebody who gave up: the work must not go on without its worker
         os.kill(child, signal.SIGKILL)
+        _note(work, arguments, _broken_off(getattr(work, "__name__", "the work"), ended))
         raise
     finally:
         _, status = os.waitpid(child, 0)
     if not told or os.waitstatus_to_exitcode(status):
-        raise _died(getattr(work, "__name__", "the work"), os.waitstatus_to_exitcode(status))
+        died = _died(getattr(work, "__name__", "the work"), os.waitstatus_to_exitcode(status))
+        _note(work, arguments, died)
+        raise died
     answer: tuple[T, BaseException | None, str] = pickle.loads(told)
     result, error, text = answer
     if error is None:
@@ -125,3 +129,23 @@ def _died(what: str, code: int) -> ProcessDied:
         cause,
         action="Look at the lines of the log above, the machine's memory and `dmesg`, then clear the task.",
     )
+
+
+def _broken_off(what: str, error: BaseException) -> RecommenderError:
+    told = f"{type(error).__name__}: {in_short(error)}".removesuffix(": ")
+    # By its name: Airflow's own class is not to be had here.
+    if "timeout" in type(error).__name__.lower():
+        return TookTooLong(
+            f"`{what}` ran into the time limit of its task ({told}).",
+            action="Look at what it waited for or what has grown, then clear the task.",
+        )
+    return ProcessDied(
+        f"The process of `{what}` was ended, as its worker was ({told}).",
+        action="Clear the task, unless somebody ended it on purpose.",
+    )
+
+
+def _note(work: Callable[..., Any], arguments: tuple[Any, ...], error: RecommenderError) -> None:
+    note = getattr(work, "note", None)
+    if note is not None:
+        note(error, *arguments)

@@ -14,8 +14,10 @@ from typing import Any
 import structlog
 
 from recommender_job.config import Config
-from recommender_job.errors import ArtifactBroken, GateBlocked, StageMissing
+from recommender_job.errors import GateBlocked
 from recommender_job.evaluating import approval
+from recommender_job.reporting import failed_stages
+from recommender_job.reporting.walk import walk
 from recommender_job.runs import Run, folder_of, stage_of
 from recommender_job.stages import Stage, Summary, stage_named
 from recommender_job.storage.artifacts import RunFolder
@@ -78,6 +80,7 @@ def gate(config: Config, run: Run, folder: RunFolder) -> Summary:
     from recommender_job.evaluating.gate import raise_if_blocked, verdict
 
     approval.take_back(folder)
+    failed_stages.forget(folder, approval.STAGE)
     figures = verdict(folder.summary("evaluate"), config.gate)
     folder.write_json(approval.VERDICT, figures)  # also when it blocks: the report shows it
     if config.gate.when_blocked != "ask":
@@ -136,11 +139,7 @@ def report(config: Config, run: Run, folder: RunFolder) -> Summary:
     """Writes the run report as far as the run has come, and keeps the night among the nights; never needs a stage."""
     from recommender_job.reporting.report import report as work
 
-    try:
-        override = result(config, run.run_id).get("override")
-    except (StageMissing, ArtifactBroken):
-        override = None  # not as far as the gate
-    return work(config, run, folder, REPORT, approval.VERDICT, override, now=datetime.now(UTC))
+    return work(config, run, folder, REPORT, now=datetime.now(UTC))
 
 
 def report_html(config: Config, run_id: str) -> str:
@@ -215,32 +214,25 @@ def result(config: Config, run_id: str) -> Summary:
     Returns:
         `run_id`, `cutoff`, `published`, `publication_id`, `gate` (`passed`, `reasons`), `override` (`by`, `at`,
         `reason` of who let a blocked model through, or None), `rmse`, `baselines`, `metrics` (of the evaluate stage)
-        and `stages`: the summaries, in order, up to the first stage that has not finished.
+        and `stages`: the summaries, in order, of what `walk` counts as done.
 
     Raises:
         StageMissing: The run has not got as far as the gate.
+        ArtifactBroken: A summary or the verdict is damaged.
     """
     folder = RunFolder(config.runs, folder_of(run_id))
-    metrics, verdict = folder.summary("evaluate"), folder.read_json(approval.VERDICT)
-    shards = (folder.summary_if_finished("plan_shards") or {}).get("shards", [])
-    names = ["extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards", *map(stage_of, shards), "publish"]
-    allowed = approval.read(folder)
-    stages: dict[str, Summary] = {}
-    for name in names:
-        summary = folder.summary_if_finished(name)
-        if summary is None:
-            break  # what later stages left is of an earlier attempt
-        stages[name] = summary
-        if name == "gate" and not summary["passed"] and allowed is None:
-            break
-    published = stages.get("publish", {})
+    walked = walk(folder)
+    if "evaluate" not in walked.stages:
+        folder.summary(walked.unfinished[0])  # says that it is missing; what later stages left is of an earlier attempt
+    stages, verdict = walked.stages, folder.read_json(approval.VERDICT)
+    metrics, published = stages["evaluate"], stages.get("publish", {})
     return {
         "run_id": run_id,
         "cutoff": stages["extract"]["cutoff"],
         "published": published.get("published", False),
         "publication_id": published.get("publication_id"),
         "gate": {"passed": verdict["passed"], "reasons": verdict["reasons"]},
-        "override": allowed,
+        "override": walked.override,
         "rmse": metrics["rmse"],
         "baselines": metrics["baselines"],
         "metrics": metrics,

@@ -12,11 +12,13 @@ def nested_settings(overrides: Mapping[str, Any] | Iterable[str]) -> dict[str, A
     """Overrides as a dictionary of sections; a later one wins over an earlier one of the same key.
 
     Raises:
-        ConfigurationError: One is no assignment, or is both a value and a section.
+        ConfigurationError: One is no assignment, is both a value and a section, or begins with `_`.
     """
     nested: dict[str, Any] = {}
     pairs = overrides.items() if isinstance(overrides, Mapping) else map(_split_assignment, overrides)
     for key, value in pairs:
+        if key.startswith("_"):  # pydantic would take it as an order to itself, such as to read another file
+            raise ConfigurationError(f"Unknown setting `{key}`.", action="Leave it out: no setting begins with `_`.")
         _put(nested, key.split("."), value, key)
     return nested
 

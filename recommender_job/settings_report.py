@@ -1,4 +1,4 @@
-"""Every setting with its value and where it comes from, and a night's settings checked without a night."""
+"""Every setting with its value and where it comes from; secrets are masked."""
 
 from __future__ import annotations
 
@@ -39,13 +39,17 @@ def effective(overrides: Mapping[str, Any] | Iterable[str] = ()) -> dict[str, An
         (ConfigFile(Config)(), lambda key: str(file)),
         ({"model": PRESETS[config.preset]}, lambda key: "preset"),
     ]
-    settings = []
-    for key in (known.removesuffix(".*") for known in known_keys(Config)):
-        source = next((name(key) for values, name in where if _holds(values, key)), "default")
-        settings.append(
-            {"key": key, "value": _shown(_at(config, key)), "default": _shown(default_of(key)), "source": source}
-        )
+    settings = [
+        {**one, "source": next((name(one["key"]) for values, name in where if _holds(values, one["key"])), "default")}
+        for one in shown_settings(config)
+    ]
     return {"file": str(file.absolute()) if file else None, "settings": settings}
+
+
+def shown_settings(config: Config) -> list[dict[str, Any]]:
+    """Every setting, in the order of the configuration: `key`, `value`, `default`. Secrets are masked."""
+    keys = (known.removesuffix(".*") for known in known_keys(Config))
+    return [{"key": key, "value": _shown(_at(config, key)), "default": _shown(default_of(key))} for key in keys]
 
 
 def default_of(key: str) -> Any:

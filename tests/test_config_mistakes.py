@@ -50,6 +50,17 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(key: str, nearest: str)
     assert error.action == f"Did you mean `{nearest}`?"
 
 
+@pytest.mark.parametrize("key", ["_env_file", "_secrets_dir", "_cli_parse_args", "_case_sensitive"])
+def test_what_pydantic_takes_as_an_order_is_no_setting(key: str) -> None:
+    for overrides in ({key: "x"}, [f"{key}=x"]):
+        assert refused(overrides).cause == f"Unknown setting `{key}`."
+
+
+def test_a_file_that_may_not_be_looked_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMMENDER_CONFIG", f"/etc/{'x' * 300}.toml")  # too long a name, for any account
+    assert refused().cause == f"/etc/{'x' * 300}.toml cannot be read: File name too long."
+
+
 def test_a_key_like_no_other() -> None:
     assert refused({"zzzzzz": 1}).action == "See the settings in docs/configuration.md."
 

@@ -6,6 +6,7 @@ Airflow does.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -21,9 +22,11 @@ from recommender_job.errors import DatabaseAway, GateBlocked, ProcessDied
 """
 
 
-def worker(code: str) -> subprocess.CompletedProcess[str]:
+def worker(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    return subprocess.run([sys.executable, "-c", HEAD + code], capture_output=True, text=True, timeout=30, env=buffered)
+    return subprocess.run(
+        [sys.executable, "-c", HEAD + code, *arguments], capture_output=True, text=True, timeout=30, env=buffered
+    )
 
 
 def test_the_result_comes_back_and_what_is_printed_is_printed_once() -> None:
@@ -139,6 +142,55 @@ in_child(work)
     )
     assert "TimeoutError: late" in told.stderr
     assert not alive(int(told.stdout))
+
+
+STAGE = """
+from datetime import UTC, datetime
+from recommender_job.config import load_config
+from recommender_job.runs import Run
+from recommender_job.stages import Stage
+class AirflowTaskTimeout(BaseException): pass
+class Terminated(BaseException): pass
+def ended(kind):
+    def handle(*_): raise kind("by Airflow")
+    signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+def score(config, run, folder, shard):
+    {how}
+config, run = load_config(dict(home=sys.argv[1])), Run("tonight", datetime(2024, 1, 1, tzinfo=UTC))
+{before}
+in_child(Stage("score-{:04d}".format, score), config, run, 3)
+"""
+#: What the child does, what happens to the worker before that, and what is kept of it.
+KEPT = [
+    (
+        "os.kill(os.getpid(), signal.SIGKILL)",
+        "",
+        "ProcessDied",
+        "`score` was killed (SIGKILL): most likely the machine",
+    ),
+    ("ctypes.string_at(0)", "", "ProcessDied", "`score` crashed in native code (SIGSEGV)"),
+    ("time.sleep(60)", "ended(AirflowTaskTimeout)", "TookTooLong", "(AirflowTaskTimeout: by Airflow)"),
+    ("time.sleep(60)", "ended(Terminated)", "ProcessDied", "was ended, as its worker was (Terminated: by Airflow)."),
+    ("raise DatabaseAway('gone', action='wait')", "", "DatabaseAway", "gone"),
+]
+
+
+@pytest.mark.parametrize(("how", "before", "kind", "cause"), KEPT)
+def test_what_a_child_cannot_tell_is_kept_in_the_run_folder(
+    tmp_path: Path, how: str, before: str, kind: str, cause: str
+) -> None:
+    code = STAGE.replace("{how}", how).replace("{before}", before)
+    told = worker(code, str(tmp_path))
+    assert told.returncode != 0
+    assert (tmp_path / "runs").is_dir(), told.stderr
+    (file,) = (tmp_path / "runs").rglob("*.json")
+    assert file.parts[-3:] == ("tonight", "failed", "score-0003.json"), told.stderr
+    found = json.loads(file.read_text("utf-8"))
+    assert (found["class"], found["defect"]) == (kind, False)
+    assert cause in found["cause"]
+    if kind != "DatabaseAway" and not before:
+        assert "[run tonight, stage score-0003]" in told.stderr
 
 
 def test_the_child_dies_with_a_worker_that_is_killed(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ NOT_TOUCHED = [
     "backups of the database and of the run folders",
     "run folders that lie elsewhere than `runs_url` says now, and what was exported or imported by hand",
     "temporary folders of workers that were killed while they wrote to an object store",
-    "logs, also Airflow's: summaries in them hold counts only, but an error or a traceback may name a user id",
+    "logs, also Airflow's, and notices that were sent: an error or a traceback may name a user id",
+    "Airflow's own database: the words of who approved or rejected a blocked model may name one",
     "PostgreSQL's pages, in which deleted rows lie until it vacuums them",
     "what models learned from the user together with all others, until the next night trains anew",
 ]
@@ -48,9 +49,9 @@ def erase(
 
     Returns:
         The receipt of this attempt, as it was stored, with `user_id` and `erased_at`: `attempt`, its number;
-        `begun_at`; `publications`: rows by publication id; `quarantine`: rows; `nights` whose reasons named the user;
-        `runs`: what there is to say of each run folder (see `Erased`); `looked_at`: how many folders; `complete`:
-        whether nothing had to be left out; `not_touched`.
+        `begun_at`; `publications`: rows by publication id; `quarantine`: rows; `nights`: reasons
+        of nights and of approvals that named the user; `runs`: what there is to say of each run folder (see `Erased`);
+        `looked_at`: how many folders; `complete`: whether nothing had to be left out; `not_touched`.
 
     Raises:
         PublicationBusy: A night is publishing right now. The user is remembered, nothing is erased yet.

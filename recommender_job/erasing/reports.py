@@ -1,4 +1,4 @@
-"""Takes a user out of what was told of nights: run reports, why stages failed, and the table of nights."""
+"""Takes a user out of what was told of nights: run reports, why stages failed, approvals, and the table of nights."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from recommender_job.erasing.problems import Problems
+from recommender_job.evaluating.approval import OVERRIDE, STAGE
 from recommender_job.nightly import REPORT
 from recommender_job.reporting.failed_stages import FOLDER
 from recommender_job.storage.artifacts import RunFolder
@@ -14,8 +15,13 @@ from recommender_job.storage.database import Database
 
 #: Stands where an id stood.
 ERASED = "[erased]"
-#: Summaries that tell why a night ended.
-_TELLING = "finished/report.json"
+#: Where somebody's own words may name a user, and the keys that lead to them.
+_WORDS = {
+    "finished/report.json": ("reasons",),
+    OVERRIDE: ("reason",),
+    f"finished/{STAGE}.json": ("reason",),
+    "finished/publish.json": ("override", "reason"),
+}
 
 _NIGHTS = """
     update recommender.night set reasons = array(
@@ -24,12 +30,17 @@ _NIGHTS = """
     )
     where exists (select 1 from unnest(reasons) as one where one ~ :anywhere)
 """
+_APPROVALS = """
+    update recommender.publication set override_reason = regexp_replace(override_reason, :anywhere, :erased, 'g')
+    where override_reason ~ :anywhere
+"""
 
 
 def erase_from_reports(folder: RunFolder, names: list[str], user_id: int, problems: Problems) -> int:
-    """Cuts a user's lists out of the run report, and the id out of the texts of errors.
+    """Cuts a user's lists out of the run report, and the id out of the texts of errors and of approvals.
 
-    In a text, any whole number that is the id goes: rather a count is lost than the person's id is kept.
+    In a text, any whole number that is the id goes, wherever it stands: rather a count or a part of a figure is lost
+    than the person's id is kept.
 
     Args:
         folder: The run folder.
@@ -50,9 +61,11 @@ def erase_from_reports(folder: RunFolder, names: list[str], user_id: int, proble
                 if left != page:
                     folder.write_text(name, left)
                     written += 1
-            elif name == _TELLING or (str(PurePosixPath(name).parent) == FOLDER and name.endswith(".json")):
+                continue
+            is_failure = str(PurePosixPath(name).parent) == FOLDER and name.endswith(".json")
+            if is_failure or name in _WORDS:
                 told = folder.read_json(name)
-                rest = {key: _redacted(value, user_id) for key, value in told.items()}
+                rest = _at(told, _WORDS.get(name, ()), user_id)
                 if rest != told:
                     folder.write_json(name, rest)
                     written += 1
@@ -60,23 +73,41 @@ def erase_from_reports(folder: RunFolder, names: list[str], user_id: int, proble
 
 
 def erase_from_nights(database: Database, user_id: int) -> int:
-    """Takes a user's id out of the reasons in the table of nights; returns how many nights had it."""
+    """Takes a user's id out of the reasons in the table of nights and of approvals; returns how many had it."""
     with database.transaction() as transaction:
-        return transaction.run(_NIGHTS, anywhere=_anywhere(user_id), erased=ERASED)
+        return sum(
+            transaction.run(statement, anywhere=_anywhere(user_id), erased=ERASED)
+            for statement in (_NIGHTS, _APPROVALS)
+        )
 
 
 def _without(page: str, user_id: int) -> str:
     """The report without the block of the user, and without the id where errors are told."""
     page = re.sub(rf"<!--user {user_id}-->.*?<!--/user-->\s*", "", page, flags=re.DOTALL)
-    return re.sub(r"<!--told-->.*?<!--/told-->", lambda part: _redacted(part.group(), user_id), page, flags=re.DOTALL)
+
+    def redacted(part: re.Match[str]) -> str:
+        # Tags and escaped characters hold digits too; they are passed over.
+        return re.sub(
+            rf"<[^>]*>|&#?\w+;|{_anywhere(user_id)}",
+            lambda found: found.group() if found.group()[0] in "<&" else ERASED,
+            part.group(),
+        )
+
+    return re.sub(r"<!--told-->.*?<!--/told-->", redacted, page, flags=re.DOTALL)
 
 
-def _redacted(value: Any, user_id: int) -> Any:
-    if isinstance(value, str):
-        return re.sub(_anywhere(user_id), ERASED, value)
-    return [_redacted(one, user_id) for one in value] if isinstance(value, list) else value
+def _at(value: Any, path: tuple[str, ...], user_id: int) -> Any:
+    """The value with the id taken out of what lies at a path; out of all of it where the path ends."""
+    if path:
+        known = isinstance(value, dict) and path[0] in value
+        return {**value, path[0]: _at(value[path[0]], path[1:], user_id)} if known else value
+    if isinstance(value, dict):
+        return {key: _at(one, (), user_id) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_at(one, (), user_id) for one in value]
+    return re.sub(_anywhere(user_id), ERASED, value) if isinstance(value, str) else value
 
 
 def _anywhere(user_id: int) -> str:
-    """Finds an id that stands alone, for Python and PostgreSQL alike; 42 is not in 142, 0.42 or 42.5."""
-    return rf"(?<![0-9.,]){user_id}(?![0-9]|[.,][0-9])"
+    """Finds an id with no other digit beside it, for Python and PostgreSQL alike: also in 42,1 and 0.42, not in 142."""
+    return rf"(?<![0-9]){user_id}(?![0-9])"

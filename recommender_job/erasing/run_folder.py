@@ -36,7 +36,7 @@ class Erased:
         files: Parquet files that were written again.
         rows: Rows that were taken out of them.
         models: Files of arrays that were written again.
-        reports: Reports and errors on record that were written again.
+        reports: Reports, and errors and approvals on record, that were written again.
         served: What became of the model for TensorFlow Serving.
         leftovers: Leftovers of killed attempts that were deleted.
         in_use: Leftovers that are too young for that: a running stage may be writing them. Neither they nor the files

@@ -45,8 +45,8 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
 
     Returns:
         `publication_id`, `published`, `users`, `rows`, `default_rows`; `distinct_lists` and `overlap` as
-        `whole.whole_figures` tells them; `override`, who let a blocked model through, or None; and `pruned`, the
-        dropped publications.
+        `whole.whole_figures` tells them; `live_before`, the publication that was active until then, or None;
+        `override`, who let a blocked model through, or None; and `pruned`, the dropped publications.
 
     Raises:
         OutputRefused: The lists break the contract.
@@ -114,6 +114,7 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
         "default_rows": len(default),
         "distinct_lists": figures["distinct_lists"],
         "overlap": figures["overlap"],
+        "live_before": figures["active_id"],
         "override": allowed,
         "pruned": pruned,
     }

@@ -16,13 +16,17 @@ _LISTS = """
 """
 
 
-def changes_since_before(database: Database, publication_id: int, users: int) -> dict[str, Any] | None:
-    """Compares a run's publication with what was live before it was built.
+def changes_since_before(
+    database: Database, publication_id: int, users: int, *, before: int | None = None
+) -> dict[str, Any] | None:
+    """Compares a run's publication with another night's that was live before it was built.
 
     Args:
         database: Where both are.
         publication_id: The run's.
         users: At most so many users are shown, those whose lists changed most first.
+        before: What was live as it was built. Where that is not known, was of the same run, or is no longer kept, it is
+            the one that went live last before.
 
     Returns:
         `old` and `new`: the ids; `users`, `identical_lists`, `mean_overlap`, `first_changed`, `experiences` as `diff`
@@ -32,11 +36,18 @@ def changes_since_before(database: Database, publication_id: int, users: int) ->
     """
     rows = publications(database)
     own = next((row for row in rows if row["publication_id"] == publication_id), None)
-    shown = [row for row in rows if row["published_at"] is not None and row["publication_id"] < publication_id]
-    if own is None or not shown:
+    if own is None:
         return None
-    # Built upon another night's lists: the run's own earlier publications are dropped as it publishes again.
-    old = max(shown, key=lambda row: (row["published_at"], row["publication_id"]))["publication_id"]
+    shown = {
+        row["publication_id"]: row["published_at"]
+        for row in rows
+        if row["published_at"] is not None
+        and row["publication_id"] < publication_id
+        and row["run_id"] != own["run_id"]  # of an earlier attempt: the same night's
+    }
+    if not shown:
+        return None
+    old: int = before if before is not None and before in shown else max(shown, key=lambda one: (shown[one], one))
     try:
         found = diff(database, old, publication_id, experiences=8, users=users)
     except NotPublished:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.ratings.extract import EXPERIENCES
+from recommender_job.scoring.plan import planned_experiences
 from recommender_job.scoring.score import lists_file
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.tables import EXPERIENCE, NAME, PREDICTED, USER
@@ -28,11 +29,13 @@ class Exposure:
         counts: One row for each experience that was rated or recommended: `experience_id`, `name`, `ratings` (pairs),
             `places` in lists; most places first, of equal ones by id.
         users: Users with a list.
+        offered: How many experiences may be recommended.
         scores: Predicted ratings in the lists by bin of the scale, shape [BINS].
     """
 
     counts: pd.DataFrame
     users: int
+    offered: int
     scores: NDArray[np.int64]
 
     @property
@@ -63,6 +66,7 @@ def exposure_of(folder: RunFolder, shards: list[int], scale: tuple[float, float]
 
     Raises:
         ArtifactBroken: A file is missing or damaged.
+        StorageFailed: The store fails.
     """
     places: Counter[int] = Counter()
     scores, users = np.zeros(BINS, np.int64), 0
@@ -82,7 +86,8 @@ def exposure_of(folder: RunFolder, shards: list[int], scale: tuple[float, float]
             "places": [places[one] for one in ids],
         }
     )
-    return Exposure(counts.sort_values(["places", EXPERIENCE], ascending=[False, True]), users, scores)
+    ordered = counts.sort_values(["places", EXPERIENCE], ascending=[False, True])
+    return Exposure(ordered, users, len(planned_experiences(folder)), scores)
 
 
 def spread(predicted: NDArray[Any], scale: tuple[float, float]) -> NDArray[np.int64]:

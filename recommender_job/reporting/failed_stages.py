@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 import structlog
 
 from recommender_job.config import Config
-from recommender_job.errors import ArtifactBroken, RecommenderError, StorageFailed
+from recommender_job.errors import RUNBOOK, ArtifactBroken, RecommenderError, StorageFailed, in_short
 from recommender_job.storage.artifacts import RunFolder
 
 FOLDER = "failed"
-#: Of an error that should not exist, this section says what to do.
-DEFECT_RUNBOOK = "docs/runbook.md#rerunning"
-DEFECT_ACTION = "Keep the task's log and report it; clearing the task is safe."
-#: A line of a defect is cut here: it may hold a whole frame.
-LONGEST = 500
+#: What to do about an error that should not exist; the runbook has a section on it.
+DEFECT_RUNBOOK = f"{RUNBOOK}#defect"
+DEFECT_ACTION = (
+    "This is a defect of the job, not of the data or the machine: keep the traceback in the task's log and the run's"
+    " folder, and report both. It is not retried; clearing the task is safe."
+)
+_MASK = "**********"
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +33,7 @@ def note(config: Config, folder: RunFolder, stage: str, error: Exception) -> Non
         error: Of the tree, or a defect, of which the class and the first line are kept.
     """
     try:
-        folder.write_json(_file(stage), _told(config, error))
+        folder.write_json(_file(stage), told(config, error))
     except StorageFailed as failed:
         _log.warning("the failure could not be noted in the run folder", stage=stage, cause=failed.cause)
 
@@ -48,30 +51,33 @@ def failure_of(folder: RunFolder, stage: str) -> dict[str, Any] | None:
         return None  # never written, or cut short with the store
 
 
-def _file(stage: str) -> str:
-    return f"{FOLDER}/{stage}.json"
+def told(config: Config | None, error: BaseException) -> dict[str, Any]:
+    """An error as people are told of it: `class`, `cause`, `action`, `runbook`, and whether it is a `defect`.
 
-
-def _told(config: Config, error: Exception) -> dict[str, Any]:
+    Args:
+        config: Its secrets are hidden in the cause; None: it could not be read.
+        error: Of the tree, or a defect, of which the class and the first line are told.
+    """
     if isinstance(error, RecommenderError):
-        told = {"cause": error.cause, "action": error.action, "runbook": error.runbook}
+        what = {"cause": error.cause, "action": error.action, "runbook": error.runbook, "defect": False}
     else:
-        cause = next(iter(str(error).strip().splitlines()), "")[:LONGEST]
-        told = {"cause": cause, "action": DEFECT_ACTION, "runbook": DEFECT_RUNBOOK}
-    told = {"class": type(error).__name__, **told}
-    return {name: _without_secrets(config, text) for name, text in told.items()} | {
-        "defect": not isinstance(error, RecommenderError)
-    }
+        what = {"cause": in_short(error), "action": DEFECT_ACTION, "runbook": DEFECT_RUNBOOK, "defect": True}
+    if config is not None:
+        what["cause"] = _without_secrets(config, str(what["cause"]))
+    return {"class": type(error).__name__, **what}
 
 
 def _without_secrets(config: Config, text: str) -> str:
-    """The text without the URLs and the password of the configuration."""
+    """The text without the URLs of the configuration and the passwords in them; an account's name may stay."""
     for secret in (config.database_url, config.notify.webhook_url):
-        if secret is None:
-            continue
-        whole = secret.get_secret_value()
+        whole = secret.get_secret_value() if secret is not None else ""
         account = whole.partition("://")[2].rpartition("@")[0]
-        for part in (whole, account, account.partition(":")[2]):
+        password = account.partition(":")[2]
+        for part in (whole, *((account, password, unquote(password)) if password else ())):
             if part:
-                text = text.replace(part, "**********")
+                text = text.replace(part, _MASK)
     return text
+
+
+def _file(stage: str) -> str:
+    return f"{FOLDER}/{stage}.json"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from recommender_job.config import Config
 from recommender_job.errors import RUNBOOK, NotPublished, RecommenderError
 from recommender_job.publishing.publications import status
+from recommender_job.reporting.failed_stages import told
+from recommender_job.reporting.progress import in_a_line
+from recommender_job.reporting.verdict import moment
 from recommender_job.storage.database import Database
-
-#: The runbook's section on errors that are in no list.
-DEFECT = "defect"
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ def website_line(shown: dict[str, Any] | RecommenderError, now: datetime) -> str
     if isinstance(shown, NotPublished):
         return "nothing yet: no night has ever been published."
     if isinstance(shown, RecommenderError):
-        return f"cannot be read: {type(shown).__name__}: {_one_line(shown.cause)}"
+        return f"cannot be read: {type(shown).__name__}: {in_a_line(shown.cause)}"
     hours = (now - shown["data_through"]).total_seconds() / 3600
     state = "STALE since" if shown["expires_at"] <= now else "fresh until"
     return (
         f"publication {shown['publication_id']} of run {shown['run_id']}, ratings through"
-        f" {_moment(shown['data_through'])} ({hours:.0f} hours old), {state} {_moment(shown['expires_at'])}."
+        f" {moment(shown['data_through'])} ({hours:.0f} hours old), {state} {moment(shown['expires_at'])}."
     )
 
 
@@ -86,6 +86,7 @@ def failure_text(
     shown: dict[str, Any] | RecommenderError,
     links: Links,
     now: datetime,
+    config: Config | None = None,
 ) -> str:
     """The text that ends a failed task's log; notices send the same.
 
@@ -95,11 +96,12 @@ def failure_text(
         shown: What the website shows, as `shown_now` returns it.
         links: Where to read on.
         now: The time.
+        config: Its secrets are hidden; None: it could not be read.
 
     Returns:
         Lines, each beginning with its label; tables that an error holds are indented.
     """
-    why, action, section = _explained(error)
+    why, action, section = _explained(error, config)
     if where.again:
         action = f"Nothing yet: Airflow tries again by itself. If it fails for good: {action}"
     rows = [
@@ -119,16 +121,10 @@ def success_line(run_id: str, shown: dict[str, Any] | RecommenderError, now: dat
     return f"Run {run_id} ended well. The website shows: {website_line(shown, now)}"
 
 
-def _explained(error: BaseException | str | None) -> tuple[str, str, str]:
-    if isinstance(error, RecommenderError):
-        return f"{type(error).__name__}: {error.cause}", error.action, type(error).__name__.lower()
+def _explained(error: BaseException | str | None, config: Config | None) -> tuple[str, str, str]:
     if isinstance(error, BaseException):
-        return (
-            f"{type(error).__name__}: {error}",
-            "This is a defect of the job, not of the data or the machine: keep the traceback above and the run's"
-            " folder, and report both. It is not retried; clear the task to try it again.",
-            DEFECT,
-        )
+        found = told(config, error)
+        return f"{found['class']}: {found['cause']}", found["action"], found["runbook"].partition("#")[2]
     return (
         f"The task ended without telling why{f' ({error})' if error else ''}: its worker was killed or lost.",
         "Look at the machine's memory, then clear the task.",
@@ -139,11 +135,3 @@ def _explained(error: BaseException | str | None) -> tuple[str, str, str]:
 def _labelled(label: str, text: str) -> list[str]:
     first, *more = text.strip().splitlines() or [""]
     return [f"{label:<9}{first}", *(f"{'':<9}{line}" for line in more)]
-
-
-def _moment(when: datetime) -> str:
-    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

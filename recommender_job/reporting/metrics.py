@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, get_args
 
 from recommender_job.config import Config
-from recommender_job.errors import ArtifactBroken, NotPublished
+from recommender_job.errors import NotPublished
 from recommender_job.publishing.publications import status
 from recommender_job.reporting.nights import Outcome, nights
 from recommender_job.reporting.prometheus import Family, render, write
-from recommender_job.runs import folder_of, stage_of
+from recommender_job.reporting.walk import walk
+from recommender_job.runs import folder_of
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
 
@@ -109,13 +109,16 @@ def _of_the_night(last: dict[str, Any] | None) -> Iterator[Family]:
     yield Family("recommender_night_rmse", "RMSE of the last night's model on unseen pairs.", _one(last["rmse"]))
     yield Family("recommender_night_max_rmse", "Highest RMSE that would have passed.", _one(last["max_rmse"]))
     passed = {"published": 1, "dry run": 1, "blocked": 0}.get(last["outcome"])  # a failed night may not have got so far
+    if last["figures"].get("override"):
+        passed = 0  # a person let it pass
     yield Family(
         "recommender_night_gate_passed", "1 where the gate let the last night pass, 0 where not.", _one(passed)
     )
 
 
 def _of_the_stages(folder: RunFolder) -> Iterator[Family]:
-    found = dict(_summaries(folder))
+    # A damaged file must not take the freshness away with it; whoever reads it next fails and says so.
+    found = walk(folder, over_damage=True).stages
     seconds: Samples = [({"stage": stage}, summary["seconds"]) for stage, summary in found.items()]
     yield Family("recommender_night_stage_duration_seconds", "How long a stage of the last night took.", seconds)
     rows: Samples = [
@@ -125,20 +128,6 @@ def _of_the_stages(folder: RunFolder) -> Iterator[Family]:
         if isinstance(summary.get(kind), int)
     ]
     yield Family("recommender_night_rows", "Rows that a stage of the last night has counted, by kind.", rows)
-
-
-def _summaries(folder: RunFolder) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The summaries of a run up to the first stage that has not finished: later ones are of an earlier attempt."""
-    stages = ["extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards"]
-    # A damaged file must not take the freshness away with it; whoever reads it next fails and says so.
-    with contextlib.suppress(ArtifactBroken):
-        for stage in stages:
-            summary = folder.summary_if_finished(stage)
-            if summary is None:
-                return
-            yield stage, summary
-            if stage == "plan_shards":
-                stages += [*map(stage_of, summary["shards"]), "publish"]
 
 
 def _live(database: Database) -> dict[str, Any] | None:

@@ -168,14 +168,14 @@ def ratings_plot(now: Mapping[str, float], then: Mapping[str, float] | None) -> 
     """Shares of the ratings, tonight and at the last accepted night.
 
     Args:
-        now: Shares by label, in order.
-        then: Likewise, of the same labels or some of them; None: not known.
+        now: Shares by label, a number.
+        then: Likewise; a label that only one of the two has counts as 0 in the other. None: not known.
     """
-    labels = list(now)
+    labels = sorted({*now, *(then or ())}, key=float)
 
     def draw(axes: Axes) -> None:
         places = np.arange(len(labels))
-        axes.bar(places, [100 * now[label] for label in labels], color=BLUE, width=0.62, label="tonight")
+        axes.bar(places, [100 * now.get(label, 0.0) for label in labels], color=BLUE, width=0.62, label="tonight")
         if then:
             held = [100 * then.get(label, 0.0) for label in labels]
             axes.plot(places, held, "D", color=ORANGE, markeredgecolor=INK, label="last accepted night")

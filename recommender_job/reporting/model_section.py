@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from recommender_job.config import Config
-from recommender_job.errors import ArtifactBroken
+from recommender_job.errors import ArtifactBroken, StorageFailed
 from recommender_job.evaluating.stage import PREDICTIONS
 from recommender_job.reporting.drawing import Plot
 from recommender_job.reporting.exposure import Exposure, spread
@@ -98,8 +98,8 @@ def model_section(
         with folder.reading(PREDICTIONS):
             held_out = folder.read_table(PREDICTIONS).column(PREDICTED).to_numpy()
             plots["scores"] = scores_plot(spread(held_out, scale), exposure.scores if exposure else None, scale)
-    except ArtifactBroken as broken:
-        notes.append(broken.cause)
+    except (ArtifactBroken, StorageFailed) as error:
+        notes.append(error.cause)
     return {
         "rows": rows,
         "level": config.evaluation.level,
@@ -142,20 +142,22 @@ def _list_rows(lists: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def ratings_section(clean: dict[str, Any], before: dict[str, Any] | None) -> Plot | None:
-    """The distribution of tonight's ratings, beside the last accepted night's where that is known.
+    """The distribution of tonight's ratings, beside the last accepted night's where that is known and of the same kind.
 
     Args:
         clean: Summary of the clean stage.
         before: `distribution` of the last accepted night.
     """
-    now = _shares(clean["sanity"]["figures"]["distribution"])
-    then = _shares(before) if before else None
-    return ratings_plot(now, then) if now else None
+    tonight = clean["sanity"]["figures"]["distribution"]
+    now = _shares(tonight)
+    # Single values beside bins, or bins of another scale, have no labels in common.
+    alike = before is not None and before.get("scale") == tonight.get("scale")
+    return ratings_plot(now, _shares(before) if before and alike else None) if now else None
 
 
 def _shares(distribution: dict[str, Any]) -> dict[str, float]:
     if "values" in distribution:
-        return dict(sorted(distribution["values"].items(), key=lambda one: float(one[0])))
+        return dict(distribution["values"])
     low, high = distribution["scale"]
     middles = np.linspace(low, high, 2 * len(distribution["bins"]) + 1)[1::2]
     return {f"{middle:.3g}": share for middle, share in zip(middles, distribution["bins"], strict=True)}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
 from recommender_job.config import Config
 from recommender_job.reporting.progress import Progress
+from recommender_job.settings_report import as_text, shown_settings
 
 #: Counts of a summary that are shown, in words.
 _COUNTS = {
@@ -35,6 +35,8 @@ _DRIFT = {
     "new_experiences_share": ("new experiences", "share"),
     "psi": ("stability index of the ratings (PSI)", "index"),
 }
+#: Whatever it was set to, a night begins by deciding what it means there.
+_DECIDED = "gate.when_blocked"
 _PACKAGES = (
     "recommender-job",
     "tensorflow",
@@ -99,30 +101,14 @@ def _is_out(found: dict[str, float | None]) -> bool:
 
 def settings_rows(config: Config) -> list[dict[str, Any]]:
     """Every setting with its value and whether it is not the default; secrets as asterisks."""
-    usual = dict(_flat(Config.model_construct().model_dump(mode="json")))
     return [
-        {"name": name, "value": value, "is_set": usual.get(name, "") != value}
-        for name, value in _flat(config.model_dump(mode="json"))
+        {
+            "name": one["key"],
+            "value": as_text(one["value"]),
+            "is_set": one["value"] != one["default"] and one["key"] != _DECIDED,
+        }
+        for one in shown_settings(config)
     ]
-
-
-def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        name = f"{before}{key}"
-        if name == "selection.candidates":
-            yield name, ", ".join(value)  # their names: their settings fill pages
-        elif isinstance(value, dict) and value:
-            yield from _flat(value, f"{name}.")
-        else:
-            yield name, _written(value)
-
-
-def _written(value: Any) -> str:
-    if value is None or value in ([], {}):
-        return "-"
-    if isinstance(value, list):
-        return ", ".join(map(_written, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def versions() -> list[tuple[str, str]]:

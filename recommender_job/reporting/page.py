@@ -18,7 +18,7 @@ from recommender_job.reporting.model_section import model_section, ratings_secti
 from recommender_job.reporting.nights import Night
 from recommender_job.reporting.operation_section import drift_section, settings_rows, stage_rows, versions
 from recommender_job.reporting.progress import Progress
-from recommender_job.reporting.remembered import Remembered
+from recommender_job.reporting.remembered import Part, Remembered
 from recommender_job.reporting.verdict import moment, verdict_of
 from recommender_job.runs import Run
 from recommender_job.storage.artifacts import RunFolder
@@ -27,6 +27,13 @@ from recommender_job.tables import NAME
 TEMPLATES = Path(__file__).parent / "templates"
 #: Experiences that are named, most recommended first.
 NAMED = 10
+#: Parts of what the database tells, in words.
+LOST: dict[Part, str] = {
+    "live": "what the website shows",
+    "history": "earlier nights",
+    "accepted": "the ratings of the last accepted night",
+    "changes": "what changed since the last lists",
+}
 
 
 def page(
@@ -51,7 +58,7 @@ def page(
         remembered: What the database tells.
         night: Tonight's row among the nights.
         exposure: Its lists; None where they are not made or cannot be read.
-        notes: What could not be read, and why.
+        notes: Why its lists could not be read, if they are made.
         now: The time that the report carries.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -89,6 +96,8 @@ def page(
         versions=versions(),
         notes=[*notes, *(model["notes"] if model else [])],
         trouble=str(remembered.trouble.cause) if remembered.trouble else None,
+        lost={part: LOST[part] for part in remembered.missing},
+        lists_unread=bool(notes),
     )
 
 
@@ -109,7 +118,7 @@ def _lists_section(exposure: Exposure) -> dict[str, Any]:
     return {
         "plot": concentration_plot(exposure),
         "users": exposure.users,
-        "experiences": len(exposure.counts),
+        "offered": exposure.offered,
         "recommended": exposure.recommended,
         "top": [
             {

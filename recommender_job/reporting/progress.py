@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from recommender_job.errors import ArtifactBroken
+from recommender_job.evaluating import approval
 from recommender_job.reporting.failed_stages import failure_of
 from recommender_job.reporting.nights import Outcome
-from recommender_job.runs import stage_of
+from recommender_job.reporting.walk import walk
 from recommender_job.storage.artifacts import RunFolder
-
-_BEFORE = ("extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards")
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Progress:
     """What a run has come to.
 
     Args:
-        stages: Summaries of what is finished, in order; of later stages only what this attempt has done.
+        stages: Summaries of what is finished, in order, as `walk` finds them.
         stopped_at: The first stage that has not finished; None: the run went through to the end.
         failures: Why stages failed, as `failure_of` tells it, by stage; empty where none left an error: then the run
             was killed, or is still at work.
@@ -48,7 +47,7 @@ class Progress:
             return ()
         if self._is_blocked and self.verdict:
             return tuple(self.verdict["reasons"])
-        told = [f"{name}: {found['class']}: {_line(found['cause'])}" for name, found in self.failures.items()]
+        told = [f"{name}: {found['class']}: {in_a_line(found['cause'])}" for name, found in self.failures.items()]
         return tuple(told) or (f"{self.stopped_at} has not finished and left no error.",)
 
     @property
@@ -56,45 +55,26 @@ class Progress:
         if self.verdict is None or self.verdict["passed"] or self.override or self.stopped_at is None:
             return False
         # The gate may have failed for another reason while its verdict is of an earlier attempt.
-        at_gate = self.failures.get("gate")
-        return self.stopped_at in ("gate", "refit") and (at_gate is None or at_gate["class"] == "GateBlocked")
+        told = [self.failures[stage] for stage in ("gate", approval.STAGE) if stage in self.failures]
+        return self.stopped_at in ("gate", approval.STAGE, "refit") and all(
+            found["class"] == "GateBlocked" for found in told
+        )
 
 
-def progress_of(folder: RunFolder, verdict: str, override: Mapping[str, Any] | None = None) -> Progress:
+def progress_of(folder: RunFolder) -> Progress:
     """Reads how far a run has come. A summary that is damaged counts as missing: its stage must run again.
 
     Args:
         folder: The run folder; it need not exist.
-        verdict: Name of the gate's verdict in it.
-        override: As `Progress` takes it.
     """
-    stages: dict[str, dict[str, Any]] = {}
-
-    def take(name: str) -> bool:
-        found = _summary(folder, name)
-        if found is not None:
-            stages[name] = found
-        return found is not None
-
-    stopped: list[str] = []
-    for name in _BEFORE:
-        if not take(name):
-            stopped = [name]
-            break
-    else:
-        stopped = [name for name in map(stage_of, stages["plan_shards"]["shards"]) if not take(name)]
-        if not stopped and not take("publish"):
-            stopped = ["publish"]
-    failures = {name: found for name in stopped if (found := failure_of(folder, name)) is not None}
-    judged = _json(folder, verdict) if "evaluate" in stages else None
-    return Progress(stages, next(iter([*failures, *stopped]), None), failures, judged, override)
-
-
-def _summary(folder: RunFolder, stage: str) -> dict[str, Any] | None:
-    try:
-        return folder.summary_if_finished(stage)
-    except ArtifactBroken:
-        return None
+    walked = walk(folder, over_damage=True)
+    asked = list(walked.unfinished)
+    if asked == ["refit"] and not walked.stages["gate"]["passed"] and walked.override is None:
+        asked.insert(0, approval.STAGE)  # an approval was given, but could not be kept
+    failures = {name: found for name in asked if (found := failure_of(folder, name)) is not None}
+    verdict = _json(folder, approval.VERDICT) if "evaluate" in walked.stages else None
+    stopped_at = next(iter([*failures, *walked.unfinished]), None)
+    return Progress(walked.stages, stopped_at, failures, verdict, walked.override)
 
 
 def _json(folder: RunFolder, name: str) -> dict[str, Any] | None:
@@ -104,5 +84,6 @@ def _json(folder: RunFolder, name: str) -> dict[str, Any] | None:
         return None
 
 
-def _line(text: str) -> str:
+def in_a_line(text: str) -> str:
+    """A text without its line breaks."""
     return " ".join(text.split())

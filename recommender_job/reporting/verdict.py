@@ -58,8 +58,8 @@ def verdict_of(run: Run, progress: Progress, live: Live) -> Verdict:
             "Blocked",
             f"The gate stopped tonight's model; {_keeps(live)}",
             progress.reasons,
-            "Look at the reasons and the figures below. Waiting for the next night costs a day of freshness; the"
-            " runbook says how to let this model through.",
+            "Look at the reasons and the figures below. If no night goes live before the lists expire, the status says"
+            " stale and the hourly check fails; the runbook says how to let this model through.",
             BLOCKED,
         )
     stage = progress.stopped_at

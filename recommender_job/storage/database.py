@@ -67,6 +67,7 @@ class Database:
             url,
             # A task holds one connection for a short time; a pool would only outlive forks and server restarts.
             poolclass=sa.NullPool,
+            hide_parameters=True,  # in the text of an error they would tell rows
             connect_args={
                 "connect_timeout": 10,
                 "application_name": "recommender-job",

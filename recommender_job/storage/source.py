@@ -20,6 +20,7 @@ from recommender_job.errors import SourceBroken
 from recommender_job.storage.database import Transaction
 from recommender_job.storage.paths import sql_folder
 from recommender_job.storage.row_blocks import parsed, row_blocks
+from recommender_job.storage.translation import said
 
 _SQL_TYPES = {pa.int64(): "bigint", pa.float32(): "real", pa.bool_(): "boolean", pa.string(): "text"}
 #: What Python and Parquet can hold of PostgreSQL's moments; others, `infinity` among them, become the nearer of these.
@@ -145,7 +146,7 @@ class _Query:
                 f" {', '.join(f'%({key})s' for key in parameters) or '(there are none)'}: {error}"
             ) from error
         except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
-            raise self.broken(" ".join(str(error).split())) from error
+            raise self.broken(said(error, where=True)) from error
 
     def parsed(self, text: pa.NativeFile, *, header: bool = True) -> pa.Table:
         try:

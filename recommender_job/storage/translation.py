@@ -39,7 +39,7 @@ def translated(*, writes: bool = True) -> Iterator[None]:
         raise
     except (sa.exc.DBAPIError, psycopg2.Error) as error:
         origin = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        text = " ".join(str(origin).split())
+        text = said(origin)
         if isinstance(
             origin,
             psycopg2.errors.UndefinedTable | psycopg2.errors.UndefinedColumn | psycopg2.errors.InvalidSchemaName,
@@ -78,3 +78,21 @@ def translated(*, writes: bool = True) -> Iterator[None]:
                 action="Check that PostgreSQL runs and that `database_url` names it, then retry.",
             ) from error
         raise
+
+
+def said(error: BaseException | None, *, where: bool = False) -> str:
+    """What the database says of an error, in a line.
+
+    Without its context, which may be a row that was copied, such as a place in a user's list.
+
+    Args:
+        error: Of the driver.
+        where: Also tell the line of the statement; parameters stand in it.
+    """
+    diagnosis = getattr(error, "diag", None)
+    parts = [str(error)]  # of the driver itself, or of a server that cannot be reached
+    if diagnosis is not None and diagnosis.message_primary is not None:
+        parts = [diagnosis.message_primary, diagnosis.message_detail or "", diagnosis.message_hint or ""]
+        if where and diagnosis.statement_position is not None:
+            parts.insert(1, str(error).removeprefix(parts[0]).strip().splitlines()[0])
+    return " ".join(" ".join(parts).split())

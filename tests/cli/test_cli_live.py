@@ -106,6 +106,8 @@ def test_the_html_report_also_of_a_run_that_got_nowhere(call: Call, live: Any, t
         f"report of run {run_id} in {tmp_path / 'old.html'}\n"
     )
     assert "RunTooOld" in (tmp_path / "old.html").read_text("utf-8")
+    nowhere = call("report", "--html", tmp_path / "no" / "folder.html")
+    assert (nowhere.code, "cannot be written: No such file or directory" in nowhere.err) == (2, True)
     none = call("report", "night-of-the-owl", "--html", tmp_path / "none.html")
     assert (none.code, (tmp_path / "none.html").exists()) == (1, False)
     assert none.line.startswith("ArtifactBroken: ")

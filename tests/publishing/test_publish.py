@@ -43,6 +43,7 @@ def test_the_view_shows_exactly_the_scored_lists(website: Any) -> None:
         "default_rows": 5,
         "distinct_lists": lists.groupby("user_id")["experience_id"].agg(frozenset).nunique(),
         "overlap": None,
+        "live_before": None,
         "override": None,
         "pruned": [],
     }

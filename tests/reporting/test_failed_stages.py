@@ -10,14 +10,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from recommender_job import nightly
-from recommender_job.config import Config
-from recommender_job.errors import SourceBroken, StorageFailed
+from recommender_job.config import Config, load_config
+from recommender_job.errors import LONGEST, NotPublished, SchemaMissing, SourceBroken, StorageFailed
 from recommender_job.reporting import failed_stages
+from recommender_job.reporting.failure import Links, Where, failure_text
 from recommender_job.reporting.nights import nights
 from recommender_job.stages import stage_named
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
-from tests.reporting.conftest import SECOND
+from tests.reporting.conftest import CUTOFF, SECOND
 
 
 @pytest.fixture
@@ -69,7 +70,45 @@ def test_of_a_defect_the_class_and_the_first_line_are_kept(config: Config, attem
     assert (kept(config) or {})["cause"] == ""
     with pytest.raises(ValueError, match="x"):
         attempt(ValueError("x" * 9_999))
-    assert len((kept(config) or {})["cause"]) == failed_stages.LONGEST
+    assert len((kept(config) or {})["cause"]) == LONGEST
+
+
+def test_a_defect_is_told_in_the_report_as_in_notices() -> None:
+    found = failed_stages.told(None, KeyError("gone"))
+    assert found["runbook"] == "docs/runbook.md#defect"
+    assert found["action"] in failure_text(
+        KeyError("gone"), Where("d", "t", "r", 1), NotPublished("No.", action="x"), Links(), CUTOFF
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "cause", "left"),
+    [
+        ("postgresql://job@host/shop", "the job's postgresql://job@host/shop", "the job's **********"),
+        (
+            "postgresql://recommender:pa@host/a",
+            "pa, recommender:pa, recommender",
+            "**********, **********, recommender",
+        ),
+        ("postgresql://job:p%40s@host/a", "p@s p%40s", "********** **********"),
+        ("postgresql://job:@host/a", "job: and job", "job: and job"),
+        (None, "nothing", "nothing"),
+    ],
+)
+def test_a_password_is_hidden_and_an_account_may_be_named(url: str | None, cause: str, left: str) -> None:
+    config = load_config({"database_url": url} if url else {})
+    found = failed_stages.told(config, SchemaMissing(cause, action="Run `recommender-job migrate`."))
+    assert (found["class"], found["cause"], found["action"]) == (
+        "SchemaMissing",
+        left,
+        "Run `recommender-job migrate`.",
+    )
+
+
+def test_a_password_that_is_a_common_word_changes_nothing_else() -> None:
+    config = load_config({"database_url": "postgresql://job:recommender@host/a"})
+    found = failed_stages.told(config, SchemaMissing("recommender", action="Run `recommender-job migrate`."))
+    assert (found["cause"], found["action"]) == ("**********", "Run `recommender-job migrate`.")
 
 
 def test_a_store_that_fails_hides_no_error(config: Config, attempt: Any) -> None:

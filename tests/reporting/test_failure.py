@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from recommender_job.config import Config
+from recommender_job.config import Config, load_config
 from recommender_job.errors import DatabaseAway, GateBlocked, NotPublished, RecommenderError
 from recommender_job.reporting.failure import (
     Links,
@@ -59,6 +59,17 @@ def test_what_nobody_expected_is_a_defect() -> None:
     assert "defect of the job" in text
     assert "#defect" in text
     assert "Traceback" not in text
+
+
+def test_of_a_defect_neither_rows_nor_secrets_are_told() -> None:
+    config = load_config({"database_url": "postgresql://job:pw-7@h/db"})
+    error = ValueError("cannot reach postgresql://job:pw-7@h/db\nuser 42 row")
+    text = failure_text(error, WHERE, SHOWN, LINKS, NOW, config)
+    assert "WHY      ValueError: cannot reach **********\nWEBSITE" in text
+    assert "42" not in failure_text(error, WHERE, SHOWN, LINKS, NOW)
+    assert "x" * 501 not in failure_text(ValueError("x" * 999), WHERE, SHOWN, LINKS, NOW)
+    ours = failure_text(DatabaseAway("no pw-7\nat all", action="wait"), WHERE, SHOWN, LINKS, NOW, config)
+    assert "WHY      DatabaseAway: no **********\n         at all\n" in ours
 
 
 @pytest.mark.parametrize("error", [None, "killed externally"])

@@ -65,13 +65,19 @@ def test_how_the_last_night_ended(config: Config, database: Database, outcome: A
     assert found.get(("night_gate_passed",)) == passed
 
 
+@pytest.mark.parametrize("outcome", ["published", "failed"])
+def test_what_a_person_let_through_the_gate_did_not(config: Config, database: Database, outcome: Any) -> None:
+    record(database, Night("new", CUTOFF, outcome, rmse=0.75, max_rmse=0.5, figures={"override": True}))
+    assert figures(config, database, CUTOFF)[("night_gate_passed",)] == 0
+
+
 def test_what_the_stages_of_the_last_night_did(config: Config, database: Database) -> None:
     record(database, Night("a run", CUTOFF, "failed"))
     folder = RunFolder(config.runs, folder_of("a run"))
     for stage, summary in {
         "extract": {"extracted": 30, "cutoff": "x", "full_read": True},
         "clean": {"pairs": 20, "rejected": 0},
-        "train": {}, "evaluate": {"rmse": 0.5}, "gate": {}, "refit": {},
+        "train": {}, "evaluate": {"rmse": 0.5}, "gate": {"passed": True}, "refit": {},
         "plan_shards": {"shards": [0, 1], "users": 7},
         "score-0000": {"users": 4},
         "publish": {"rows": 70},

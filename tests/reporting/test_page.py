@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from recommender_job import nightly
 from recommender_job.operating import NotifyConfig, ReportConfig
 from recommender_job.reporting.nights import Night, record
 from recommender_job.reporting.page import signed, told
@@ -207,6 +208,27 @@ def test_figures_that_could_not_be_measured_leave_gaps_and_no_error(world: World
     assert "Lists of 10" not in text
     assert "RMSE by rating given" not in text
     assert Page(text).open == []
+
+
+def test_what_drifted_is_a_table(world: World) -> None:
+    sanity = world.config.sanity.model_copy(update={"min_rows": 1, "mode": "warn"})
+    nightly.clean(world.config.model_copy(update={"sanity": sanity}), SECOND)
+    text = world.html()
+    drift = text[text.index('id="drift"') : text.index('id="changes"')]
+    assert "Compared with the accepted nights up to <code>first</code>." in drift
+    rows = [re.sub("<[^>]+>", " ", row).split() for row in re.findall(r"<tr><td>.*?</tr>", drift, re.DOTALL)]
+    figures = world.folder().summary("clean")["sanity"]["figures"]
+    found = [" ".join(row) for row in rows]
+    new = f"{figures['new_users_share']:.1%}"
+    for start in (
+        "ratings at the source out of bounds 306 ",
+        f"new users {new} ",
+        "new experiences ",
+        "stability index ",
+    ):
+        assert [row for row in found if row.startswith(start)], (start, found)
+    assert len(found) == 4
+    assert '<p class="out">' in drift
 
 
 def test_a_night_before_any_other_has_nothing_to_compare_with(world: World) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from recommender_job.config import load_config
+from recommender_job.evaluating import approval
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.ratings.extract import EXPERIENCES
+from recommender_job.reporting import model_plots
 from recommender_job.reporting.drawing import drawn
 from recommender_job.reporting.exposure import Exposure, exposure_of, spread
 from recommender_job.reporting.history_section import history_section
@@ -20,7 +23,9 @@ from recommender_job.reporting.model_plots import history_plot, slices_plot
 from recommender_job.reporting.model_section import gate_rows, ratings_section
 from recommender_job.reporting.operation_section import drift_section, settings_rows, stage_rows
 from recommender_job.reporting.progress import Progress
+from recommender_job.scoring.plan import PLANNED_EXPERIENCES
 from recommender_job.scoring.score import lists_file
+from recommender_job.settings_report import as_text, shown_settings
 from recommender_job.storage.artifacts import RunFolder
 
 METRICS: dict[str, Any] = {
@@ -39,6 +44,8 @@ def two_shards(folder: RunFolder) -> RunFolder:
             lists_file(shard), pd.DataFrame(rows, columns=["user_id", "experience_id", "predicted_rating"])
         )
     folder.write_table(CLEAN, pd.DataFrame({"experience_id": [8, 7, 8]}))
+    planned = {"experience_id": range(5, 10), "name": "x", "group": 0, "group_name": "x", "pin": 0}
+    folder.write_table(PLANNED_EXPERIENCES, pd.DataFrame(planned))
     folder.write_table(EXPERIENCES, pd.DataFrame({"experience_id": [7, 8], "name": ["seven", "eight"]}))
     return folder
 
@@ -50,18 +57,18 @@ def test_exposure_counts_places_and_ratings_over_all_shards(two_shards: RunFolde
         {"experience_id": 9, "name": "experience 9", "ratings": 0, "places": 1},
         {"experience_id": 8, "name": "eight", "ratings": 2, "places": 0},
     ]
-    assert (found.users, found.recommended) == (3, 2)
+    assert (found.users, found.recommended, found.offered) == (3, 2, 5)
     assert np.flatnonzero(found.scores).tolist() == [0, 10, 19]
     assert found.scores[19] == 2  # the highest rating belongs to the last bin
 
 
 def test_the_curve_of_concentration_begins_with_the_most_common() -> None:
     counts = pd.DataFrame({"places": [0, 6, 3, 1], "ratings": [1, 1, 1, 1]})
-    found = Exposure(counts, 3, spread(np.array([2.0]), (1, 5)))
+    found = Exposure(counts, 3, 4, spread(np.array([2.0]), (1, 5)))
     assert found.concentration("places").tolist() == pytest.approx([0, 0.6, 0.9, 1, 1])
     assert found.concentration("ratings").tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1])
     assert found.held_by_top_tenth("places") == pytest.approx(0.4 * 0.6)
-    assert Exposure(counts.assign(places=0), 3, found.scores).concentration("places").tolist() == [0] * 5
+    assert Exposure(counts.assign(places=0), 3, 4, found.scores).concentration("places").tolist() == [0] * 5
 
 
 def test_the_gates_rows_each_with_its_own_interval_naive_ones_best_first() -> None:
@@ -101,12 +108,23 @@ def test_what_drifted_out_of_its_bounds_is_marked(value: float, low: float | Non
 
 
 def test_only_settings_that_are_not_the_default_are_marked() -> None:
-    config = load_config({"top_n": 7, "gate.max_rmse": 0.9, "database_url": "postgresql://job:pass@host/shop"})
+    given = {"top_n": 7, "gate.max_rmse": 0.9, "database_url": "postgresql://job:pass@host/shop"}
+    config = approval.deciding(load_config(given), "stop")
     rows = {row["name"]: row for row in settings_rows(config)}
     marked = {name: row["value"] for name, row in rows.items() if row["is_set"]}
     assert marked == {"database_url": "**********", "top_n": "7", "gate.max_rmse": "0.9"}
     assert rows["selection.candidates"]["value"].startswith("narrow, ")
-    assert (rows["dry_run"]["value"], rows["rules.pinned"]["value"]) == ("false", "-")
+    assert (rows["dry_run"]["value"], rows["rules.pinned"]["value"]) == ("false", "none")
+    assert rows["gate.when_blocked"]["value"] == "stop"
+
+
+def test_settings_show_what_the_command_line_shows() -> None:
+    config = load_config({"notify.runbook_url": "https://ops:s3cret@wiki.example/runbook", "preset": "seed"})
+    rows = settings_rows(config)
+    assert "s3cret" not in str(rows)
+    assert "://**********@wiki.example/runbook" in str(rows)
+    shown = {one["key"]: one["value"] for one in shown_settings(config)}
+    assert {row["name"]: row["value"] for row in rows} == {key: as_text(value) for key, value in shown.items()}
 
 
 def test_stages_are_measured_against_the_longest() -> None:
@@ -126,6 +144,30 @@ def test_ratings_in_bins_carry_the_middle_of_each() -> None:
     assert plot
     assert re.findall(r">(\d5|5)</text>", plot.svg) == ["5", "15", "25", "35", "45", "55", "65", "75", "85", "95"]
     assert ratings_section({"sanity": {"figures": {"distribution": {"values": {}}}}}, None) is None
+
+
+def drawn_ratings(monkeypatch: pytest.MonkeyPatch, now: dict[str, Any], then: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Labels, shares of tonight and shares of before, as they are drawn; None where nothing is drawn of before."""
+    axes = MagicMock()
+    monkeypatch.setattr(model_plots, "drawn", lambda name, caption, height, draw: draw(axes))
+    ratings_section({"sanity": {"figures": {"distribution": now}}}, then)
+    before = axes.plot.call_args.args[1] if axes.plot.called else None
+    return axes.set_xticks.call_args.args[1], axes.bar.call_args.args[1], before
+
+
+def test_a_rating_that_only_one_night_has_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, then = {"values": {"1": 0.5, "10": 0.5}}, {"values": {"1": 0.25, "3": 0.75}}
+    assert drawn_ratings(monkeypatch, now, then) == (["1", "3", "10"], [50, 0, 50], [25, 75, 0])
+
+
+def test_nights_whose_ratings_are_not_counted_alike_are_not_drawn_beside_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values, bins = {"values": {"1": 0.5, "5": 0.5}}, {"scale": [1, 5], "bins": [0.1] * 10}
+    others = {"scale": [0, 5], "bins": [0.1] * 10}
+    for now, then in ((values, bins), (bins, values), (bins, others)):
+        assert drawn_ratings(monkeypatch, now, then)[2] is None
+    assert drawn_ratings(monkeypatch, bins, bins)[2] == pytest.approx([10] * 10)
 
 
 def night(days: int, **values: Any) -> dict[str, Any]:

@@ -74,30 +74,29 @@ def test_what_is_live_may_well_be_fresh_while_a_night_is_blocked(blocked: Callab
 
 
 def test_a_gate_that_lets_somebody_decide_counts_as_blocked_until_then(blocked: Callable[..., World]) -> None:
-    world = blocked()
-    world.folder().remove("failed/gate.json")
-    world.folder().finish("gate", {"passed": False, "seconds": 1})
+    world = blocked(when_blocked="ask")
     assert world.report()["outcome"] == "blocked"
     world.fail("refit", GateBlocked("nobody answered", action="wait", figures={}))
     assert world.report()["outcome"] == "blocked"
 
 
 def test_who_let_a_blocked_model_through_stands_on_top(world: World) -> None:
-    verdict = world.folder().read_json(approval.VERDICT)
-    world.folder().write_json(approval.VERDICT, {**verdict, "passed": False, "reasons": ["RMSE is too high."]})
+    world.block("RMSE is too high.")
+    world.approve("new <catalogue>")
     world.run("update recommender.publication set fresh_hours = 1e6")
-    told = verdict_text(world.html(override={"by": "ana", "at": "2024-01-02 08:00", "reason": "new <catalogue>"}))
+    told = verdict_text(world.html())
     assert "are live as publication 2, with ratings up to 2024-01-02 07:00 UTC, although the gate had blocked" in told
-    assert "Let through by ana , 2024-01-02 08:00: new <catalogue>" in told
+    assert "Let through by ana , 2024-01-02T08:00:00+00:00: new <catalogue>" in told
     assert "RMSE is too high." in told
     assert world.night()["outcome"] == "published"
     assert world.night()["figures"]["override"] is True
 
 
 def test_an_override_takes_back_the_block(blocked: Callable[..., World]) -> None:
-    world = blocked()
+    world = blocked(when_blocked="ask")
+    world.approve("why not")
     world.fail("refit", StorageFailed("disk full", action="Free it."))
-    assert world.report(override={"by": "ana", "at": "now", "reason": "why not"})["outcome"] == "failed"
+    assert world.report()["outcome"] == "failed"
 
 
 def test_a_failed_night_names_stage_cause_and_next_step(world: World) -> None:
@@ -122,7 +121,7 @@ def test_what_an_earlier_attempt_has_left_behind_is_not_told(blocked: Callable[.
     for stage in STAGES[5:]:
         world.folder().finish(stage, {"seconds": 1, "shards": [0, 1], "published": True, "publication_id": 2})
     world.folder().begin("evaluate")
-    progress = progress_of(world.folder(), approval.VERDICT)
+    progress = progress_of(world.folder())
     assert list(progress.stages) == ["extract", "clean", "train"]
     assert (progress.stopped_at, progress.outcome, progress.verdict) == ("evaluate", "failed", None)
 
@@ -150,7 +149,7 @@ def test_shards_that_fail_are_all_named_and_the_others_are_shown(world: World) -
     assert "failed at score-0001 (OutputRefused)" in told
     world.fail("score-0000", OutputRefused("first", action="a"))
     world.folder().finish("score-0000", {**world.folder().summary("refit")})
-    progress = progress_of(world.folder(), approval.VERDICT)
+    progress = progress_of(world.folder())
     assert "score-0000" in progress.stages
     assert progress.reasons == ("score-0001: OutputRefused: second",)
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 
 import pytest
 import sqlalchemy as sa
 
 from recommender_job.config import load_config
-from recommender_job.errors import ConfigurationError, DatabaseAway, RecommenderError, SchemaMissing
+from recommender_job.errors import (
+    ConfigurationError,
+    DatabaseAway,
+    RecommenderError,
+    SchemaMissing,
+    StorageFailed,
+    in_short,
+)
 from recommender_job.storage.database import Database, database_url, plain_url
 
 PASSWORD = "hunter2-correct-horse"
@@ -61,3 +69,31 @@ def test_a_server_that_only_reads_is_away(database: Database) -> None:
     with pytest.raises(DatabaseAway, match="can only be read") as caught, database.transaction() as transaction:
         transaction.rows("set transaction read only; create table mine (a int)")
     assert "standby" in caught.value.action
+
+
+def test_no_row_is_told_that_was_being_copied(database: Database) -> None:
+    with database.transaction() as transaction:
+        transaction.run(
+            "create function recommender.packed() returns trigger language plpgsql as $$ begin raise exception"
+            " 'could not extend file' using errcode = '53100', hint = 'Check free disk space.'; end $$"
+        )
+        transaction.run("create table recommender.packed (user_id bigint, rank int, experience_id bigint)")
+        transaction.run(
+            "create trigger packed before insert on recommender.packed for each row"
+            " execute function recommender.packed()"
+        )
+    with pytest.raises(StorageFailed) as caught, database.transaction() as transaction:
+        transaction.copy_in("recommender.packed", ["user_id", "rank", "experience_id"], io.BytesIO(b"42,1,7\n"))
+    assert caught.value.cause == "The database says: could not extend file Check free disk space."
+
+
+def test_of_a_statement_no_parameter_is_told(database: Database) -> None:
+    with pytest.raises(SchemaMissing) as caught, database.transaction() as transaction:
+        transaction.rows("select * from nothing where user_id = :user", user=42)
+    assert caught.value.cause == 'The database says: relation "nothing" does not exist'
+    with database.transaction() as transaction:
+        transaction.run("create table recommender.small (user_id bigint check (user_id < 9))")
+    with pytest.raises(sa.exc.IntegrityError) as refused, database.transaction() as transaction:
+        transaction.run("insert into recommender.small values (:user)", user=42)
+    assert "parameters: {" not in str(refused.value)
+    assert "42" not in in_short(refused.value)

@@ -131,6 +131,16 @@ def test_a_broken_query_is_named_with_its_cause(read: Read, tmp_path: Path, quer
     assert "\n" not in caught.value.cause
 
 
+def test_where_a_query_is_wrong_is_told_but_no_row(read: Read) -> None:
+    with pytest.raises(SourceBroken, match=r'column "nope" does not exist LINE 2: select nope as user_id'):
+        read("select nope as user_id, true as is_active", SOURCE_USERS)
+    row = """select (row::json ->> 'user')::bigint as user_id, true as is_active"""
+    row += """ from (values ('{"user": 42,')) as r(row)"""
+    with pytest.raises(SourceBroken, match="invalid input syntax for type json") as caught:
+        read(row, SOURCE_USERS)
+    assert "line 1" not in caught.value.cause  # the context
+
+
 def test_the_next_step_lists_the_contract(read: Read) -> None:
     with pytest.raises(SourceBroken) as caught:
         read("select 1 as user_id", SOURCE_USERS)
