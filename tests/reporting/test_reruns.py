@@ -102,7 +102,8 @@ def test_an_approval_that_could_not_be_kept_is_told(blocked: Callable[..., World
     assert progress_of(world.folder()).stopped_at == "refit"
 
 
-def test_a_damaged_summary_is_no_result(world: World) -> None:
-    world.folder().write_text("finished/train.json", "{")
-    with pytest.raises(ArtifactBroken, match=r"train\.json is damaged"):
+@pytest.mark.parametrize("stage", ["train", "publish"])
+def test_a_damaged_summary_is_no_result(world: World, stage: str) -> None:
+    world.folder().write_text(f"finished/{stage}.json", "{")
+    with pytest.raises(ArtifactBroken, match=rf"{stage}\.json is damaged"):
         nightly.result(world.config, "second")
