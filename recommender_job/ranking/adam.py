@@ -11,9 +11,9 @@ import numpy as np
 
 from recommender_job.ranking.tensorflow import keras, tf
 
-#: Tables with so many rows or more are brought up to date row by row, when a batch touches them. Below that, going
+#: Tables of so many ids or more are brought up to date row by row, when a batch touches them. Below that, going
 #: through the whole table at each step is as quick.
-LARGE = 20_000
+LARGE = 5_000
 #: Steps after which the bias correction has reached 1, to what float32 can tell.
 SETTLED = 20_000
 #: Rows that `settle` brings up to date at once.
@@ -24,9 +24,9 @@ class DeferredAdam(keras.optimizers.Adam):  # type: ignore[misc]  # the library 
     """Adam (Kingma and Ba 2015), which leaves rows of large tables behind until somebody looks at them.
 
     Adam moves every row at every step, also those that the batch has no ratings of: their gradient is zero, so their
-    moments decay and the row drifts on along its first moment, less and less. What n such steps do to a row has a closed
-    form. So a row is left alone while no batch touches it, and `catch_up` does all that was left out at once: before the
-    row is looked up, and with `settle` before the whole table is.
+    moments decay and the row drifts on along its first moment, less and less. What n such steps do to a row has a
+    closed form. So a row is left alone while no batch touches it, and `catch_up` does all that was left out at once:
+    before the row is looked up, and with `settle` before the whole table is.
 
     What it computes differs from Adam in rounding, and in that the epsilon beside the root of the second moment does
     not grow in weight while that moment decays.

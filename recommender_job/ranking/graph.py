@@ -37,7 +37,8 @@ class Graph:
                 if settings.optimizer == "adam" and count >= LARGE
             }
             if settings.optimizer == "adam":
-                self.optimizer = DeferredAdam(settings.learning_rate, sum(self._behind.values(), []))
+                tables = [table for tables in self._behind.values() for table in tables]
+                self.optimizer = DeferredAdam(settings.learning_rate, tables)
             else:
                 self.optimizer = keras.optimizers.Adagrad(settings.learning_rate)
             self.optimizer.build(list(self._variables.values()))

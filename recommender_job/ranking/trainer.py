@@ -183,6 +183,10 @@ class Trainers:
         self._spill, self._devices = spill, devices
         self._trainers: dict[str, Trainer] = {}
 
+    def of_others(self, ratings: pd.DataFrame) -> Trainers:
+        """Trainers for the ids of other ratings, by the same means."""
+        return Trainers(ratings, self._spill, self._devices)
+
     def of(self, settings: ModelConfig) -> Trainer:
         """The trainer of the settings' shape."""
         shape = settings.model_dump_json(exclude=TUNABLE)
