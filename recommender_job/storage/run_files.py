@@ -136,7 +136,7 @@ def remove_user_rows(folder: RunFolder, name: str, user_id: int) -> None:
     schema, before = _schema(folder, name), path.fs.ukey(path.path)
     with folder.table_writer(name, schema) as write:
         for batch in batches(folder, name):
-            write(pa.Table.frombatches([batch.filter(pc.invert(_is_user(batch, user_id)))], schema))
+            write(pa.Table.from_batches([batch.filter(pc.invert(_is_user(batch, user_id)))], schema))
         if path.fs.ukey(path.path) != before:
             raise StorageFailed(
                 f"{path} was replaced while it was read: a night is running.", action="Erase again when it has ended."
@@ -166,7 +166,7 @@ def batches(folder: RunFolder, name: str, columns: list[str] | None = None) -> I
         (folder.path / name).open("rb") as file,
         pq.ParquetFile(file, page_checksum_verification=True, **streaming) as table,
     ):
-        yield from table.iterbatches(BATCH, columns=columns)
+        yield from table.iter_batches(BATCH, columns=columns)
 
 
 def _is_user(batch: pa.RecordBatch, user_id: int) -> Any:
