@@ -114,9 +114,14 @@ class Graph:
 
 
 def strategy_of(devices: Devices) -> Any:
-    """How TensorFlow spreads the work: over all graphics cards, or on what it would use by itself, or on processors."""
+    """What TensorFlow runs on: all graphics cards; no card; or what it would use by itself, a card if there is one."""
     if devices == "cpu":
         return tf.distribute.OneDeviceStrategy("/cpu:0")
-    if devices == "all_gpus" and len(tf.config.list_logical_devices("GPU")) > 1:
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.get_strategy()
+    cards = [device.name for device in tf.config.list_logical_devices("GPU")]
+    return mirrored(cards) if devices == "all_gpus" and len(cards) > 1 else tf.distribute.get_strategy()
+
+
+def mirrored(devices: list[str]) -> Any:
+    """The same tables on every device; what the devices find is summed on one of them, always in the same order."""
+    # Collective operations would wait for each other from different rounds of the loop over the batches.
+    return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())

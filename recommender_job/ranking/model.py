@@ -49,7 +49,9 @@ class RankingModel(tfrs.Model):  # type: ignore[misc]  # the library ships no ty
             keras.layers.Dense(1, use_bias=False, name="output"),
         ]
         self.output_bias = tf.Variable([0.0], name="output_bias")
-        self.task = tfrs.tasks.Ranking(loss=keras.losses.MeanSquaredError())
+        # Ratings come as one vector, of which the loss is already the mean; several devices want to be told that
+        # nothing is left to average.
+        self.task = tfrs.tasks.Ranking(loss=keras.losses.MeanSquaredError(keras.losses.Reduction.SUM))
         self({"user": tf.zeros([1], tf.int32), "experience": tf.zeros([1], tf.int32)})  # creates the variables
         self._set_penalties(settings)
 
