@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +109,11 @@ def test_within_the_budget_nothing_lies_on_the_disk(folder: RunFolder) -> None:
 
 
 @pytest.mark.usefixtures("beyond")
-@pytest.mark.parametrize("row", [0, 300, 559])
-def test_a_pair_that_repeats_is_found_in_whatever_part_it_is(folder: RunFolder, row: int) -> None:
+@pytest.mark.parametrize("user", [100, 113, 114, 126, 127, 139])  # the first and the last of each of three parts
+def test_a_pair_that_repeats_is_found_in_whatever_part_it_is(folder: RunFolder, user: int) -> None:
     ratings = worlds.noise()
-    folder.write_table(CLEAN, pd.concat([ratings, ratings.iloc[[row]]], ignore_index=True))
+    own = ratings[ratings["user_id"] == user]
+    folder.write_table(CLEAN, pd.concat([ratings, own.head(1)], ignore_index=True))
     with (
         pytest.raises(ArtifactBroken, match="Table `ratings` breaks its contract"),
         inputs.training_part(config(), folder),
@@ -121,12 +121,27 @@ def test_a_pair_that_repeats_is_found_in_whatever_part_it_is(folder: RunFolder, 
         pass
 
 
-@pytest.mark.usefixtures("beyond")
-def test_ratings_that_cannot_be_split_are_refused(folder: RunFolder) -> None:
+def test_ratings_that_cannot_be_split_are_refused(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "RATING_BYTES", 3 * 2**20)  # forty are twice too many
     folder.write_table(CLEAN, worlds.noise().drop_duplicates("user_id", ignore_index=True))
     with (
         pytest.raises(NothingToTrainOn, match="leaves 40 pairs to train on and 0 to evaluate on"),
-        contextlib.ExitStack() as files,
+        inputs.training_part(config(), folder),
     ):
-        # Forty ratings would fit: the budget is lowered further.
-        files.enter_context(inputs.training_part(config(), folder))
+        pass
+
+
+@pytest.mark.parametrize("much", [False, True])
+def test_trainers_use_the_devices_that_are_asked_for(
+    folder: RunFolder, much: bool, request: pytest.FixtureRequest
+) -> None:
+    if much:
+        request.getfixturevalue("beyond")
+    settings = config(train_devices="cpu")
+    folder.write_table(CLEAN, worlds.noise())
+    for given in (inputs.all_ratings, inputs.training_part):
+        with given(settings, folder) as (ratings, trainers):
+            for some in (trainers, trainers.of_others(ratings.head(50))):
+                trainer = some.of(settings.model)
+                assert type(trainer._graph._strategy).__name__ == "OneDeviceStrategy"
+                assert (trainer._spill is not None) == much

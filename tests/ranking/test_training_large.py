@@ -83,6 +83,9 @@ def test_a_used_trainer_of_large_tables_trains_what_a_fresh_one_does(
     epochs_of(used, ratings.head(100), settings.model_copy(update={"learning_rate": 0.1}), seed=2)
     assert all(map(np.array_equal, epochs_of(used, ratings, settings), first))
     assert all(map(np.array_equal, epochs_of(trainer(ratings, settings), ratings, settings), first))
+    assert [done.numpy().max() for done in used._graph.optimizer._done.values()] == [4 * 35] * 4
+    used._graph.restart(0.02, train_biases=True)
+    assert [done.numpy().max() for done in used._graph.optimizer._done.values()] == [0] * 4
 
 
 def test_tables_are_large_from_a_number_of_ids_on(plain: Settings) -> None:
