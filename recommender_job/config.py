@@ -36,6 +36,7 @@ from recommender_job.safeguards import ChecksConfig, QuarantineConfig, RulesConf
 from recommender_job.sections import empty_is_none
 from recommender_job.settings import (
     PRESETS,
+    Devices,
     EvaluationConfig,
     GateConfig,
     Holdout,
@@ -80,6 +81,13 @@ class Config(BaseSettings):
     )
     extract_memory_mb: int = Field(
         512, ge=64, description="Memory in MiB for merging ratings with the last snapshot; more goes to the disk."
+    )
+    train_memory_mb: int = Field(
+        4096, ge=64, description="Memory in MiB for the ratings while training; more of them are read from the disk."
+    )
+    train_devices: Devices = Field(
+        "auto",
+        description="auto: a graphics card where there is one; all_gpus: every one of several; cpu: none of them.",
     )
     quarantine: QuarantineConfig = Field(default_factory=QuarantineConfig, description="Refused rows.")
     sanity: SanityConfig = Field(default_factory=SanityConfig, description="The ratings of a night as a whole.")

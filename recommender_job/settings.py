@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from recommender_job.sections import Section, split_list
 
 Holdout = Literal["last", "time", "random"]
+Devices = Literal["auto", "cpu", "all_gpus"]
 
 
 class ModelConfig(Section):

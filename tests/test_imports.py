@@ -13,6 +13,8 @@ import recommender_job
 #: The doors to TensorFlow, imported inside functions only.
 DOORS = (
     "recommender_job.ranking.tensorflow",
+    "recommender_job.ranking.adam",
+    "recommender_job.ranking.graph",
     "recommender_job.ranking.model",
     "recommender_job.ranking.serving",
     "recommender_job.scoring.blocks",

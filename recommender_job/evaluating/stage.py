@@ -7,9 +7,9 @@ from typing import Any
 from recommender_job.config import Config
 from recommender_job.evaluating.list_figures import list_figures
 from recommender_job.evaluating.rating_figures import rating_figures
+from recommender_job.ranking.inputs import HOLDOUT, TRAIN
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
-from recommender_job.ranking.stages import HOLDOUT, TRAIN
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.tables import RATINGS, checked
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from recommender_job.config import Config
 from recommender_job.errors import NothingToTrainOn
+from recommender_job.ranking.ids import IdMap
 from recommender_job.ratings.split import split
 from recommender_job.tables import USER
 
@@ -55,7 +56,7 @@ def _sample(training: pd.DataFrame, config: Config) -> pd.DataFrame:
     """All ratings of some users, so that each keeps a history, where there are more pairs than can be tried on."""
     if len(training) <= config.selection.sample_pairs:
         return training
-    users = np.unique(training[USER])
+    users = IdMap.of(training[USER].to_numpy()).ids
     share = config.selection.sample_pairs / len(training)
     chosen = np.random.default_rng(config.seed).permutation(users)[: max(1, round(len(users) * share))]
     return training[training[USER].isin(chosen)].reset_index(drop=True)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNSEEN = 0
+#: Ids that are looked at at once, so that what stands in memory beside a long column stays short.
+BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,21 @@ class IdMap:
     @classmethod
     def of(cls, ids: NDArray[np.int64]) -> IdMap:
         """The map of the distinct values of `ids`."""
-        return cls(np.unique(ids))
+        distinct = [np.unique(ids[start : start + BLOCK]) for start in range(0, max(len(ids), 1), BLOCK)]
+        return cls(distinct[0] if len(distinct) == 1 else np.unique(np.concatenate(distinct)))
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def encode(self, ids: NDArray[np.int64]) -> NDArray[np.int32]:
         """Index of each id, `UNSEEN` for ids that training did not see."""
-        if not len(self.ids):
-            return np.full(len(ids), UNSEEN, np.int32)
-        place = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
-        return np.where(self.ids[place] == ids, place + 1, UNSEEN).astype(np.int32)
+        return self.encode_into(ids, np.full(len(ids), UNSEEN, np.int32))
+
+    def encode_into(self, ids: NDArray[np.int64], places: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Writes the index of each id into an array of the same length that is full of `UNSEEN`, and returns it."""
+        if len(self.ids):
+            for start in range(0, len(ids), BLOCK):
+                part = ids[start : start + BLOCK]
+                place = np.minimum(np.searchsorted(self.ids, part), len(self.ids) - 1)
+                places[start : start + BLOCK] = np.where(self.ids[place] == part, place + 1, UNSEEN)
+        return places

@@ -18,6 +18,9 @@ from recommender_job.ranking.tensorflow import keras, tf, tfrs
 from recommender_job.ranking.trained import TrainedModel
 from recommender_job.settings import ModelConfig
 
+#: Rows of a table that are drawn at once.
+ROWS = 65_536
+
 
 class RankingModel(tfrs.Model):  # type: ignore[misc]  # the library ships no types
     """Predicts ratings of (user, experience) index pairs. Its weights are zero until `start` or `assign`.
@@ -46,7 +49,9 @@ class RankingModel(tfrs.Model):  # type: ignore[misc]  # the library ships no ty
             keras.layers.Dense(1, use_bias=False, name="output"),
         ]
         self.output_bias = tf.Variable([0.0], name="output_bias")
-        self.task = tfrs.tasks.Ranking(loss=keras.losses.MeanSquaredError())
+        # Ratings come as one vector, of which the loss is already the mean; several devices want to be told that
+        # nothing is left to average.
+        self.task = tfrs.tasks.Ranking(loss=keras.losses.MeanSquaredError(keras.losses.Reduction.SUM))
         self({"user": tf.zeros([1], tf.int32), "experience": tf.zeros([1], tf.int32)})  # creates the variables
         self._set_penalties(settings)
 
@@ -110,7 +115,7 @@ class RankingModel(tfrs.Model):  # type: ignore[misc]  # the library ships no ty
                 bound = np.sqrt(6 / sum(shape))  # Glorot and Bengio's uniform start, which Keras defaults to
             else:
                 bound = 0.0
-            variable.assign(random.uniform(-bound, bound, shape).astype(np.float32))
+            variable.assign(_uniform(random, bound, shape))
         if settings.output_bias_at_mean:
             self.output_bias.assign([mean_rating])
         self._set_penalties(settings)
@@ -153,6 +158,14 @@ class RankingModel(tfrs.Model):  # type: ignore[misc]  # the library ships no ty
         if self.settings.dot_product:
             rating += tf.reduce_sum(rows["user"] * rows["experience"], axis=1, keepdims=True)
         return tf.squeeze(rating, axis=1)
+
+
+def _uniform(random: np.random.Generator, bound: float, shape: list[int]) -> NDArray[np.float32]:
+    """Drawn in blocks of rows: NumPy draws in double precision, which would be twice a large table's own size."""
+    values = np.empty(shape, np.float32)
+    for start in range(0, shape[0], ROWS):
+        values[start : start + ROWS] = random.uniform(-bound, bound, values[start : start + ROWS].shape)
+    return values
 
 
 def rebuild(trained: TrainedModel) -> RankingModel:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from recommender_job.config import Config
 from recommender_job.ranking.folds import validation_folds
+from recommender_job.ranking.ids import IdMap
 from recommender_job.ranking.recipe import Recipe, seeded
 from recommender_job.ranking.relevance_selection import choose_relevance
 from recommender_job.ranking.selection import choose, untried
@@ -35,13 +36,17 @@ def find_recipe(
     if config.chooses_model and champion is not None and len(training) > settings.once_above_pairs:
         return champion, {"how": "kept", "model": None, "relevance": None}
     folds = validation_folds(training, config)
-    relevance, relevance_report = choose_relevance(folds, training[EXPERIENCE].nunique(), config)
+    experiences = len(IdMap.of(training[EXPERIENCE].to_numpy()))
+    relevance, relevance_report = choose_relevance(folds, experiences, config)
     if not config.chooses_model:
         recipe = Recipe(members=seeded("configured", config.model, config.seed), relevance=relevance)
         return recipe, {"how": "configured", "model": None, "relevance": relevance_report}
     if not folds or not any(candidate.suits(len(training)) for candidate in settings.candidates.values()):
         recipe = Recipe(members=untried(len(training), config), relevance=relevance)
         return recipe, {"how": "untried", "model": None, "relevance": relevance_report}
+    if len(training) > settings.sample_pairs:
+        # Tables of the sample's own users: those of all would be started, checked and settled for nothing.
+        trainers = trainers.of_others(pd.concat(folds[0]))
     members, bias, report = choose(folds, len(training), config, trainers)
     return Recipe(members=members, bias=bias, relevance=relevance), {
         "how": "chosen",

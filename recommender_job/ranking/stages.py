@@ -9,18 +9,13 @@ from pydantic import ValidationError
 
 from recommender_job.config import Config
 from recommender_job.errors import TrainingDiverged
+from recommender_job.ranking.inputs import HOLDOUT, all_ratings, training_part
 from recommender_job.ranking.predictor import Predictor, train_predictor
 from recommender_job.ranking.recipe import Recipe
 from recommender_job.ranking.recipes import find_recipe
 from recommender_job.ranking.relevance import RelevanceModel, train_relevance
-from recommender_job.ranking.trainer import Trainers
-from recommender_job.ratings.clean import CLEAN
-from recommender_job.ratings.split import split
 from recommender_job.storage.artifacts import RunFolder
-from recommender_job.tables import RATINGS, checked
-
-TRAIN = "train/train.parquet"
-HOLDOUT = "train/holdout.parquet"
+from recommender_job.storage.mapped import rows_of
 
 Progress = Callable[[int, int], None]
 
@@ -55,29 +50,25 @@ def train(
         its recipe was found; `champion`: `none`, `same` (the challenger has its recipe), `trained`, `unreadable` (its
         recipe is of another version of this job), or `untrainable` (it diverges on tonight's ratings).
     """
-    ratings = checked(folder.read_frame(CLEAN), RATINGS)
-    training, holdout = split(ratings, config.holdout, share=config.holdout_share, seed=config.seed)
-    folder.write_table(TRAIN, training)
-    folder.write_table(HOLDOUT, holdout)
-    trainers = Trainers(training)
     live_recipe = _readable(live)
-    recipe, selection = find_recipe(training, config, trainers, live_recipe)
-    predictor, recipe, figures = train_predictor(training, recipe, progress, trainers)
-    _save(folder, challenger, predictor, train_relevance(training, recipe.relevance, seed=config.seed), recipe)
-    state = "none" if live is None else "unreadable" if live_recipe is None else "trained"
-    if live_recipe == recipe:
-        state = "same"
-    elif live_recipe is not None:
-        try:
-            other, _, _ = train_predictor(training, live_recipe, trainers=trainers)
-        except TrainingDiverged:
-            state = "untrainable"
-        else:
-            relevance = train_relevance(training, live_recipe.relevance, seed=config.seed)
-            _save(folder, champion, other, relevance, live_recipe)
+    with training_part(config, folder) as (training, trainers):
+        recipe, selection = find_recipe(training, config, trainers, live_recipe)
+        predictor, recipe, figures = train_predictor(training, recipe, progress, trainers)
+        _save(folder, challenger, predictor, train_relevance(training, recipe.relevance, seed=config.seed), recipe)
+        state = "none" if live is None else "unreadable" if live_recipe is None else "trained"
+        if live_recipe == recipe:
+            state = "same"
+        elif live_recipe is not None:
+            try:
+                other, _, _ = train_predictor(training, live_recipe, trainers=trainers)
+            except TrainingDiverged:
+                state = "untrainable"
+            else:
+                relevance = train_relevance(training, live_recipe.relevance, seed=config.seed)
+                _save(folder, champion, other, relevance, live_recipe)
     return {
         **figures,
-        "holdout": len(holdout),
+        "holdout": rows_of(folder, HOLDOUT),
         "model_version": predictor.version,
         "selection": selection,
         "champion": state,
@@ -97,10 +88,10 @@ def refit(
     from recommender_job.ranking.serving import export_saved_model
 
     folder.summary("train")
-    ratings = checked(folder.read_frame(CLEAN), RATINGS)
     recipe = load_recipe(folder, challenger)
-    predictor, recipe, figures = train_predictor(ratings, recipe, progress)
-    _save(folder, name, predictor, train_relevance(ratings, recipe.relevance, seed=config.seed), recipe)
+    with all_ratings(config, folder) as (ratings, trainers):
+        predictor, recipe, figures = train_predictor(ratings, recipe, progress, trainers)
+        _save(folder, name, predictor, train_relevance(ratings, recipe.relevance, seed=config.seed), recipe)
     with folder.scratch(saved_model) as local:
         export_saved_model(predictor, str(local), (config.rating_min, config.rating_max))
         folder.write_folder(saved_model, local)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from recommender_job.errors import TrainingDiverged
 from recommender_job.ranking.bias import BiasModel
 from recommender_job.ranking.ids import UNSEEN, IdMap
+from recommender_job.ranking.shuffled import Shuffled, Spill
 from recommender_job.ranking.trained import TrainedModel
-from recommender_job.settings import ModelConfig
+from recommender_job.settings import Devices, ModelConfig
 from recommender_job.tables import EXPERIENCE, RATING, USER
 
 #: What may differ between models that one trainer trains; everything else is the shape of the graph.
@@ -34,6 +35,8 @@ TUNABLE = {
     "user_shrinkage",
     "validation_share",
 }
+#: Pairs that are predicted at once.
+SLICE = 65_536
 
 
 class Trainer:
@@ -45,49 +48,23 @@ class Trainer:
         users: The users that the tables have rows for; those without ratings keep the row they start with.
         experiences: Likewise.
         settings: The shape of the models.
+        spill: Where ratings go that do not fit into memory; None: all fit.
+        devices: What trains.
     """
 
-    def __init__(self, users: IdMap, experiences: IdMap, settings: ModelConfig) -> None:
-        from recommender_job.ranking.model import RankingModel
-        from recommender_job.ranking.tensorflow import keras, tf
+    def __init__(
+        self,
+        users: IdMap,
+        experiences: IdMap,
+        settings: ModelConfig,
+        spill: Spill | None = None,
+        devices: Devices = "auto",
+    ) -> None:
+        from recommender_job.ranking.graph import Graph
 
-        self.users, self.experiences, self.settings = users, experiences, settings
-        self._model = model = RankingModel(len(users), len(experiences), settings)
-        optimizers = {"adam": keras.optimizers.Adam, "adagrad": keras.optimizers.Adagrad}
-        self._optimizer = optimizer = optimizers[settings.optimizer](settings.learning_rate)
-        variables = model.named_variables()
-        optimizer.build(list(variables.values()))
-        self._bias_rate = bias_rate = tf.Variable(1.0, trainable=False)
-        self._fresh = [value.numpy() for value in optimizer.variables]
-
-        def step(pairs: dict[str, Any]) -> Any:
-            with tf.GradientTape() as tape:
-                loss = model.compute_loss(pairs, training=True)
-            gradients = tape.gradient(loss, variables)
-            for name in ("user_bias", "experience_bias"):
-                if name in gradients:  # 0 leaves closed-form biases as they are, in the same graph
-                    rows = gradients[name]
-                    gradients[name] = tf.IndexedSlices(rows.values * bias_rate, rows.indices, rows.dense_shape)
-            optimizer.apply_gradients((gradients[name], variable) for name, variable in variables.items())
-            return loss
-
-        # One call for each epoch: a call for each batch would cost more than a small batch's own work.
-        # Lengths are left open, so that ratings of any number run through the graph that is built once.
-        ids, values, one = (tf.TensorSpec(*spec) for spec in (([None], tf.int32), ([None], tf.float32), ([], tf.int32)))
-        rated = {"user": ids, "experience": ids, "rating": values}
-
-        @tf.function(input_signature=[rated, ids, one])  # type: ignore[untyped-decorator]  # no types
-        def epoch(pairs: dict[str, Any], order: Any, batch: Any) -> Any:
-            rows = tf.shape(order)[0]
-            total = 0.0
-            for start in tf.range(0, rows, batch):
-                chosen = order[start : tf.minimum(start + batch, rows)]
-                loss = step({name: tf.gather(values, chosen) for name, values in pairs.items()})
-                total += loss * tf.cast(tf.shape(chosen)[0], tf.float32)
-            return total / tf.cast(rows, tf.float32)
-
-        self._epoch = epoch
-        self._predict = tf.function(model, input_signature=[{"user": ids, "experience": ids}])
+        self.users, self.experiences, self.settings, self._spill = users, experiences, settings, spill
+        self._graph = Graph(len(users), len(experiences), settings, devices)
+        self._model = self._graph.model
         self._seen = {USER: np.zeros(len(users) + 1, bool), EXPERIENCE: np.zeros(len(experiences) + 1, bool)}
 
     def fit(
@@ -119,25 +96,21 @@ class Trainer:
             raise ValueError(f"a trainer of {self.settings} cannot train {settings}")
         self._model.start(settings, float(ratings[RATING].mean()), seed)
         closed_form = settings.bias_terms and settings.biases == "closed_form"
-        self._bias_rate.assign(0.0 if closed_form else 1.0)
         if closed_form:
             self._model.assign_biases(*self._closed_form(ratings, settings))
-        for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
-            variable.assign(value)
-        self._optimizer.learning_rate.assign(settings.learning_rate)
-        rows = self._rows(ratings)
-        for side, seen in self._seen.items():
-            seen[:] = False
-            seen[rows[side]] = True
-        pairs = {"user": tf.constant(rows[USER]), "experience": tf.constant(rows[EXPERIENCE])}
-        pairs["rating"] = tf.constant(ratings[RATING].to_numpy(np.float32))
+        self._graph.restart(settings.learning_rate, train_biases=not closed_form)
+        pairs = Shuffled(ratings, self.users, self.experiences, self._spill)
+        for side, rows in ((USER, pairs.users), (EXPERIENCE, pairs.experiences)):
+            self._seen[side][:] = False
+            self._seen[side][rows] = True
         batch, random = tf.constant(settings.batch_size), np.random.default_rng(seed)
-        for done in range(1, settings.epochs + 1):
-            order = random.permutation(len(ratings)).astype(np.int32)
-            loss = float(self._epoch(pairs, tf.constant(order), batch))
-            if not math.isfinite(loss) or not after_epoch(done):
-                break
-        if not math.isfinite(loss) or not all(np.isfinite(values).all() for values in self.weights().values()):
+        with contextlib.closing(pairs):
+            for done in range(1, settings.epochs + 1):
+                windows = [(float(self._graph.epoch(*window, batch)), len(window[1])) for window in pairs.epoch(random)]
+                loss = sum(loss * count for loss, count in windows) / len(ratings)
+                if not math.isfinite(loss) or not after_epoch(done):
+                    break
+        if not math.isfinite(loss) or not self._graph.is_finite():
             raise TrainingDiverged(
                 f"After epoch {done} the loss is {loss} or a weight is not finite.",
                 action="Lower `model.learning_rate`; if it persists, look for ratings of absurd size.",
@@ -150,7 +123,11 @@ class Trainer:
         Ids that the ratings of the last `fit` did not have are unseen ones.
         """
         rows = {side: np.where(self._seen[side][places], places, UNSEEN) for side, places in self._rows(pairs).items()}
-        predicted: NDArray[np.float32] = self._predict({"user": rows[USER], "experience": rows[EXPERIENCE]}).numpy()
+        predicted = np.empty(len(pairs), np.float32)
+        # In slices, so that the hidden layers of many pairs never stand in memory at once.
+        for start in range(0, len(pairs), SLICE):
+            asked = {"user": rows[USER][start : start + SLICE], "experience": rows[EXPERIENCE][start : start + SLICE]}
+            predicted[start : start + SLICE] = self._graph.predict(asked).numpy()
         return predicted
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
@@ -166,6 +143,8 @@ class Trainer:
         weights = self.weights()
         for side, seen in (("user", self._seen[USER]), ("experience", self._seen[EXPERIENCE])):
             kept = np.flatnonzero(seen | (np.arange(len(seen)) == UNSEEN))
+            if len(kept) == len(seen):
+                continue  # a large table is not copied once more
             weights |= {name: weights[name][kept] for name in (f"{side}_embedding", f"{side}_bias") if name in weights}
         users, experiences = self.users.ids[self._seen[USER][1:]], self.experiences.ids[self._seen[EXPERIENCE][1:]]
         return TrainedModel(settings, IdMap(users), IdMap(experiences), weights)
@@ -190,16 +169,27 @@ class Trainer:
 
 
 class Trainers:
-    """The trainers of some ids, one for each shape of model that is asked for."""
+    """The trainers of some ids, one for each shape of model that is asked for.
 
-    def __init__(self, ratings: pd.DataFrame) -> None:
+    Args:
+        ratings: `user_id`, `experience_id`.
+        spill: Where ratings go that do not fit into memory; None: all fit.
+        devices: What trains.
+    """
+
+    def __init__(self, ratings: pd.DataFrame, spill: Spill | None = None, devices: Devices = "auto") -> None:
         self._users = IdMap.of(ratings[USER].to_numpy())
         self._experiences = IdMap.of(ratings[EXPERIENCE].to_numpy())
+        self._spill, self._devices = spill, devices
         self._trainers: dict[str, Trainer] = {}
+
+    def of_others(self, ratings: pd.DataFrame) -> Trainers:
+        """Trainers for the ids of other ratings, by the same means."""
+        return Trainers(ratings, self._spill, self._devices)
 
     def of(self, settings: ModelConfig) -> Trainer:
         """The trainer of the settings' shape."""
         shape = settings.model_dump_json(exclude=TUNABLE)
         if shape not in self._trainers:
-            self._trainers[shape] = Trainer(self._users, self._experiences, settings)
+            self._trainers[shape] = Trainer(self._users, self._experiences, settings, self._spill, self._devices)
         return self._trainers[shape]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from recommender_job.errors import NothingToTrainOn
 from recommender_job.settings import Holdout
@@ -26,6 +27,16 @@ def split(ratings: pd.DataFrame, holdout: Holdout, *, share: float, seed: int) -
     Raises:
         NothingToTrainOn: One of the two would be empty.
     """
+    held = held_out(ratings, holdout, share=share, seed=seed)
+    return ratings[~held].reset_index(drop=True), ratings[held].reset_index(drop=True)
+
+
+def held_out(ratings: pd.DataFrame, holdout: Holdout, *, share: float, seed: int) -> NDArray[np.bool_]:
+    """Which rows `split` holds out, for cutting a table that is not in memory.
+
+    Raises:
+        NothingToTrainOn: None or all.
+    """
     if holdout == "last":
         held = ~ratings[USER].duplicated(keep="last") & ratings[USER].duplicated(keep=False)
     elif ratings.empty:
@@ -38,10 +49,10 @@ def split(ratings: pd.DataFrame, holdout: Holdout, *, share: float, seed: int) -
         order = np.random.default_rng(seed).permutation(len(ratings))
         held = pd.Series(False, index=ratings.index)
         held.iloc[order[int(len(ratings) * (1 - share)) :]] = True
-    train, test = ratings[~held].reset_index(drop=True), ratings[held].reset_index(drop=True)
-    if train.empty or test.empty:
+    count = int(held.sum())
+    if not 0 < count < len(ratings):
         raise NothingToTrainOn(
-            f"Holdout `{holdout}` leaves {len(train)} pairs to train on and {len(test)} to evaluate on.",
+            f"Holdout `{holdout}` leaves {len(ratings) - count} pairs to train on and {count} to evaluate on.",
             action="Wait for more ratings, or choose another `holdout`.",
         )
-    return train, test
+    return held.to_numpy()

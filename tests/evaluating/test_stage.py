@@ -14,8 +14,8 @@ from recommender_job.errors import ArtifactBroken, StageMissing, TrainingDiverge
 from recommender_job.evaluating import stage
 from recommender_job.evaluating.list_figures import list_figures
 from recommender_job.evaluating.rating_figures import rating_figures
+from recommender_job.ranking.inputs import HOLDOUT, TRAIN
 from recommender_job.ranking.predictor import Predictor
-from recommender_job.ranking.stages import HOLDOUT, TRAIN
 from recommender_job.storage.artifacts import RunFolder
 from tests.evaluating.worlds import predictor, ratings, relevance
 

@@ -12,7 +12,7 @@ import pytest
 
 from recommender_job.config import Config, load_config
 from recommender_job.errors import ArtifactBroken, NothingToTrainOn, StageMissing
-from recommender_job.ranking import stages
+from recommender_job.ranking import inputs, stages
 from recommender_job.ranking.predictor import Predictor, train_predictor
 from recommender_job.ranking.recipe import Recipe
 from recommender_job.ranking.relevance import RelevanceModel, train_relevance
@@ -58,8 +58,8 @@ def test_train_fits_one_part_and_keeps_the_other(clean: pd.DataFrame, folder: Ru
     config = settings()
     summary = train(config, folder, clean)
     training, holdout = split(clean, "last", share=0.2, seed=config.seed)
-    pd.testing.assert_frame_equal(folder.read_frame(stages.TRAIN), training)
-    pd.testing.assert_frame_equal(folder.read_frame(stages.HOLDOUT), holdout)
+    pd.testing.assert_frame_equal(folder.read_frame(inputs.TRAIN), training)
+    pd.testing.assert_frame_equal(folder.read_frame(inputs.HOLDOUT), holdout)
     expected, figures = fit(training, config.model, seed=config.seed)
     predictor = Predictor.load(folder, "challenger")
     assert [(weight, network.version) for weight, network in predictor.networks] == [(1.0, expected.version)]

@@ -142,3 +142,15 @@ def test_where_no_candidate_suits_the_configured_model_is_used(training: pd.Data
     recipe, report = find_recipe(training, config, trainers)
     assert report["how"] == "untried"
     assert recipe.members == seeded("configured", config.model, config.seed)
+
+
+def test_a_sample_is_compared_on_with_tables_of_its_own_users(training: pd.DataFrame) -> None:
+    whole, sampled = Trainers(training), Trainers(training)
+    config = choosing({"flat": worlds.CANDIDATES["flat"]}, **FEW)
+    find_recipe(training, config, whole)
+    assert whole._trainers
+    found = find_recipe(
+        training, choosing({"flat": worlds.CANDIDATES["flat"]}, **FEW, **{"selection.sample_pairs": 200}), sampled
+    )
+    assert found[1]["how"] == "chosen"
+    assert not sampled._trainers

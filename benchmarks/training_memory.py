@@ -1,0 +1,97 @@
+"""How much memory the stage `train` takes as ratings grow, within its budget and beyond.
+
+    python -m benchmarks.training_memory [--pairs 2500000] [--budget 256]
+
+Ratings times 1, 2 and 4, of a tenth as many users, each measured in a process of its own: once with the default budget,
+which holds them all, and once with a small `train_memory_mb`. Told is memory that the process cannot give back
+(anonymous); pages of mapped files come on top, as many as the machine has to spare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import tempfile
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from benchmarks.generated import generated_ratings
+from recommender_job.config import load_config
+from recommender_job.ranking import stages
+from recommender_job.ratings.clean import CLEAN
+from recommender_job.storage.artifacts import RunFolder
+
+EXPERIENCES = 2_000
+QUICK = {
+    "model.embedding_dimension": 16,
+    "model.hidden_layers": (16,),
+    "model.batch_size": 8192,
+    "model.epochs": 2,
+    "relevance.ease_l2": (100.0,),
+    "relevance.activity_power": (0.0,),
+    "relevance.popularity": (0.1,),
+}
+
+
+def main() -> None:
+    """Prints seconds and MiB."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=2_500_000)
+    parser.add_argument("--budget", type=int, default=256, help="MiB.")
+    options = parser.parse_args()
+    print(f"{'ratings':>12}{'budget':>9}{'seconds':>9}{'peak MiB':>10}{'bytes a rating more':>21}")
+    default = load_config().train_memory_mb
+    with tempfile.TemporaryDirectory() as runs:
+        before: dict[int, tuple[int, int]] = {}
+        for times in (1, 2, 4):
+            pairs = times * options.pairs
+            for budget in (default, options.budget):
+                seconds, peak = _alone(runs, pairs, budget)
+                more = (peak - before[budget][1]) * 2**20 / (pairs - before[budget][0]) if budget in before else None
+                print(
+                    f"{pairs:>12,}{budget:>9,}{seconds:>9.1f}{peak:>10,}{'' if more is None else f'{more:>21.0f}'}",
+                    flush=True,
+                )
+                before[budget] = (pairs, peak)
+
+
+def _alone(runs: str, pairs: int, budget: int) -> tuple[float, int]:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as process:
+        process.submit(_generate, runs, pairs).result()
+        return process.submit(_measure, runs, pairs, budget).result()
+
+
+def _generate(runs: str, pairs: int) -> None:
+    RunFolder(runs, str(pairs)).write_table(CLEAN, generated_ratings(pairs, pairs // 10, EXPERIENCES))
+
+
+def _measure(runs: str, pairs: int, budget: int) -> tuple[float, int]:
+    """Seconds, and the most anonymous memory in MiB."""
+    peak, ended = 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not ended.wait(0.02):
+            peak = max(peak, _anonymous())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        started = time.perf_counter()
+        config = load_config({**QUICK, "train_memory_mb": budget})
+        stages.train(config, RunFolder(runs, str(pairs)), "challenger", "champion")
+        return time.perf_counter() - started, peak
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _anonymous() -> int:
+    with open("/proc/self/status", encoding="ascii") as status:
+        line = next(line for line in status if line.startswith("RssAnon"))
+    return int(line.split()[1]) // 1024
+
+
+if __name__ == "__main__":
+    main()
