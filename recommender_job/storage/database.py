@@ -161,13 +161,14 @@ class Transaction:
             cursor.execute(psycopg2.sql.SQL(template).format(**parts))
             return int(cursor.rowcount)
 
-    def copy_out(self, query: str, parameters: dict[str, Any], sink: IO[bytes]) -> int:
-        """Writes a query's rows into `sink` as CSV with a header.
+    def copy_out(self, query: str, parameters: dict[str, Any], sink: IO[bytes], *, binary: bool = False) -> int:
+        """Writes a query's rows into `sink`, as CSV with a header or in PostgreSQL's binary format.
 
         Args:
             query: With `%(name)s` parameters.
             parameters: Their values.
             sink: A binary file. What its `write` raises ends the COPY and is raised here.
+            binary: Which of the two.
 
         Returns:
             Rows written.
@@ -175,7 +176,8 @@ class Transaction:
         with self._cursor() as cursor:
             bound = cursor.mogrify(query, parameters).decode()
             try:
-                cursor.copy_expert(f"copy ({bound}) to stdout with (format csv, header true)", sink)
+                form = "format binary" if binary else "format csv, header true"
+                cursor.copy_expert(f"copy ({bound}) to stdout with ({form})", sink)
             except psycopg2.Error:
                 raise
             except BaseException:
@@ -183,13 +185,20 @@ class Transaction:
                 raise
             return int(cursor.rowcount)
 
-    def copy_in(self, table: str, columns: Sequence[str], source: IO[bytes]) -> int:
-        """Loads CSV without a header into a table; an empty unquoted field is null.
+    def copy_in(self, table: str, columns: Sequence[str], source: IO[bytes], *, binary: bool = False) -> int:
+        """Loads CSV without a header, or PostgreSQL's binary format, into a table.
+
+        Args:
+            table: Its name, with its schema.
+            columns: Those that the file holds, in this order.
+            source: The file. In CSV, an empty unquoted field is null.
+            binary: Which of the two.
 
         Returns:
             Rows loaded.
         """
-        statement = psycopg2.sql.SQL("copy {table} ({columns}) from stdin with (format csv)").format(
+        statement = psycopg2.sql.SQL("copy {table} ({columns}) from stdin with (format {form})").format(
+            form=psycopg2.sql.SQL("binary" if binary else "csv"),
             table=psycopg2.sql.Identifier(*table.split(".")),
             columns=psycopg2.sql.SQL(", ").join(map(psycopg2.sql.Identifier, columns)),
         )
