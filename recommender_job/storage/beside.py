@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -42,7 +42,7 @@ def beside(work: Callable[[T], None]) -> Iterator[Callable[[T], None]]:
                 one.cancel()
 
 
-def ahead(things: Iterator[T]) -> Iterator[T]:
+def ahead(things: Iterator[T]) -> Generator[T]:
     """The same things; the next one is made while the caller is at work on the one before.
 
     What making one raises is raised where it would be due.

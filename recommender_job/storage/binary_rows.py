@@ -11,7 +11,7 @@ import io
 import itertools
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -68,11 +68,11 @@ class BinaryRows:
         return ", ".join([*values, *marks])
 
     @contextlib.contextmanager
-    def sink(self) -> Iterator[io.BufferedWriter]:
+    def sink(self) -> Iterator[IO[bytes]]:
         """The file for COPY to write into; when the block ends, all rows were taken."""
         with beside(self._unpack) as hand_over:
             blocks = _Blocks(self._row.itemsize, hand_over)
-            sink = io.BufferedWriter(blocks, BLOCK)
+            sink: Any = io.BufferedWriter(blocks, BLOCK)
             try:
                 yield sink
                 sink.flush()

@@ -21,6 +21,8 @@ from recommender_job.storage import embedded
 from recommender_job.storage.translation import translated
 
 _DRIVER = "postgresql+psycopg2"
+#: Bytes that COPY takes from a file at once.
+_READ = 2**18
 
 
 def database_url(config: Config) -> sa.URL:
@@ -203,7 +205,7 @@ class Transaction:
             columns=psycopg2.sql.SQL(", ").join(map(psycopg2.sql.Identifier, columns)),
         )
         with self._cursor() as cursor:
-            cursor.copy_expert(statement, source)
+            cursor.copy_expert(statement, source, _READ)
             return int(cursor.rowcount)
 
     def count(self, table: str) -> int:

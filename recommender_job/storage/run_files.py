@@ -119,7 +119,7 @@ def user_rows(folder: RunFolder, name: str, user_id: int) -> UserRows | None:
     if USER not in _schema(folder, name).names:
         return None
     own = others = 0
-    for batch in _batches(folder, name, [USER]):
+    for batch in batches(folder, name, [USER]):
         found = pc.sum(_is_user(batch, user_id)).as_py() or 0
         own, others = own + found, others + len(batch) - found
     return UserRows(own, others)
@@ -135,7 +135,7 @@ def remove_user_rows(folder: RunFolder, name: str, user_id: int) -> None:
     path = folder.path / name
     schema, before = _schema(folder, name), path.fs.ukey(path.path)
     with folder.table_writer(name, schema) as write:
-        for batch in _batches(folder, name):
+        for batch in batches(folder, name):
             write(pa.Table.from_batches([batch.filter(pc.invert(_is_user(batch, user_id)))], schema))
         if path.fs.ukey(path.path) != before:
             raise StorageFailed(
@@ -148,7 +148,12 @@ def _schema(folder: RunFolder, name: str) -> pa.Schema:
         return pq.read_schema(file)
 
 
-def _batches(folder: RunFolder, name: str, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+def batches(folder: RunFolder, name: str, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Reads a Parquet file, or some columns of it, a bounded number of rows at a time.
+
+    Raises:
+        ArtifactBroken: The file is missing or damaged, or lacks a column.
+    """
     # Buffered ahead, row groups stay in memory until the file is closed.
     streaming = {"pre_buffer": False, "buffer_size": 1 << 20}
     with (

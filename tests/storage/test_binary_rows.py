@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -75,7 +76,7 @@ def test_the_same_rows_whatever_comes_at_once(database: Database) -> None:
     @given(cut, st.sampled_from([1, 63, 64, 1000]))
     def check(places: list[int], block: int) -> None:
         ends = [0, *places, len(whole)]
-        rows, tables = taken([whole[a:b] for a, b in zip(ends, ends[1:], strict=False)], block)
+        rows, tables = taken([whole[a:b] for a, b in itertools.pairwise(ends)], block)
         assert pa.concat_tables(tables)["user_id"].to_pylist() == list(range(1, 101))
         assert rows.rows == 100
 
