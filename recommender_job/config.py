@@ -114,7 +114,13 @@ class Config(BaseSettings):
         False, description="Write the predicted rating of every user and eligible experience to the run folder."
     )
     top_n: int = Field(10, ge=1, le=1000, description="Experiences in a user's list.")
-    shards: int = Field(2, ge=1, le=1024, description="Parts in which the users are scored, one task each.")
+    shards: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Parts in which the users are scored, one task each, and published; default: by the number of users"
+        " and experiences, two at least.",
+    )
     block_pairs: int = Field(
         100_000, ge=1, description="User-experience pairs scored at once; bounds a scoring task's memory."
     )

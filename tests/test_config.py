@@ -27,7 +27,7 @@ def toml(text: str) -> None:
 
 def test_defaults() -> None:
     config = load_config()
-    assert (config.top_n, config.shards, config.preset, config.holdout) == (10, 2, "default", "last")
+    assert (config.top_n, config.shards, config.preset, config.holdout) == (10, None, "default", "last")
     assert config.model.hidden_layers == (256, 64)
     assert config.gate.max_rmse == 1.0
     assert config.database_url is None

@@ -19,7 +19,7 @@ TAKE_SQL = {
 #: Statements that are put together all the same, and why nobody from outside has a say in them.
 REASONS = {
     "storage/source.py: transaction.copy_out(wrapped)": "the customer's own query and the contract's columns",
-    "storage/database.py: cursor.copy_expert(f'copy ({bound}) to stdout with (format csv, header true)')": (
+    "storage/database.py: cursor.copy_expert(f'copy ({bound}) to stdout with ({form})')": (
         "COPY takes no parameters: the driver has bound and quoted them"
     ),
     "storage/embedded.py: connection.exec_driver_sql(f'create database {name}')": "SQLAlchemy has quoted the name",

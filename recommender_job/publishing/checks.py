@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recommender_job.errors import OutputRefused
+from recommender_job.publishing.sides import Side
 from recommender_job.publishing.violations import ACTION, broken, first, refuse_rows
 from recommender_job.scoring.rules import GROUP_NUMBER, PIN
 from recommender_job.tables import EXPERIENCE, PREDICTED, RANK, USER
@@ -35,29 +36,34 @@ class Contract:
     max_per_group: int | None = None
 
 
-def check_plan(
-    planned: Ints, ratings: pd.DataFrame, users: pd.DataFrame, experiences: pd.DataFrame, excluded: Iterable[int]
-) -> None:
+def check_plan(sides: Iterable[Side], experiences: pd.DataFrame, excluded: Iterable[int]) -> None:
     """Holds what was planned to what the source said: every active user with ratings and nobody else, nothing excluded.
 
     Args:
-        planned: Users of all shards.
-        ratings: `user_id` of all ratings.
-        users: `user_id`, `is_active`.
+        sides: Of all shards, those without planned users too.
         experiences: The planned ones.
         excluded: Ids that no rule lets through.
 
     Raises:
         OutputRefused: Names the rule, how many users or experiences break it, and the first of them.
     """
-    known = users.loc[users["is_active"] & users[USER].isin(ratings[USER]), USER].to_numpy(np.int64)
-    wrong = experiences.loc[experiences[EXPERIENCE].isin(list(excluded)), EXPERIENCE].to_numpy()
-    for what, ids in (
-        ("active users with ratings are in no shard: user", np.setdiff1d(known, planned)),
-        ("users are planned but are not active users with ratings: user", np.setdiff1d(planned, known)),
-        ("users are in more than one shard: user", planned[pd.Series(planned).duplicated().to_numpy()]),
-        ("excluded experiences are planned: experience", wrong),
+    missing, wrong, repeated = [], [], []
+    for side in sides:
+        known = np.intersect1d(side.active, side.rated[USER])
+        missing.append(np.setdiff1d(known, side.planned))
+        # A shard that is not the user's own has none of the user's ratings.
+        wrong.append(np.setdiff1d(side.planned, known))
+        repeated.append(side.planned[pd.Series(side.planned).duplicated().to_numpy()])
+    for what, found in (
+        ("active users with ratings are not in their shard: user", missing),
+        ("users are planned but are not active users with ratings of that shard: user", wrong),
+        ("users are in a shard more than once: user", repeated),
+        (
+            "excluded experiences are planned: experience",
+            [experiences.loc[experiences[EXPERIENCE].isin(list(excluded)), EXPERIENCE].to_numpy()],
+        ),
     ):
+        ids = np.sort(np.concatenate(found))
         if len(ids):
             raise OutputRefused(f"{len(ids):,} {what} {first(map(str, ids))}.", action=ACTION)
 

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
+
 import pandas as pd
 
-from recommender_job.storage.copying import copy_frame
 from recommender_job.storage.database import Transaction
-from recommender_job.tables import EXPERIENCE, NAME
+from recommender_job.storage.packing import Packer
+from recommender_job.tables import EXPERIENCE, NAME, PREDICTED, RANK, USER
 
-_COLUMNS = ["user_id", "rank", "experience_id", "predicted_rating", "experience_name", "source"]
+_NUMBERS = {USER: "i8", RANK: "i2", EXPERIENCE: "i8", PREDICTED: "f4"}
+_COLUMNS = [*_NUMBERS, "experience_name", "source"]
 
 
-def load_lists(transaction: Transaction, table: str, lists: pd.DataFrame, experiences: pd.DataFrame) -> None:
-    """Copies lists into a publication's table.
+class ListRows:
+    """Lists as files that `load` takes.
+
+    Args:
+        experiences: `experience_id` and `name` of all that may stand in a list.
+    """
+
+    def __init__(self, experiences: pd.DataFrame) -> None:
+        self._ids = pd.Index(experiences[EXPERIENCE])
+        self._packer = Packer(list(_NUMBERS.values()), [(name, "model") for name in experiences[NAME]])
+
+    def files(self, lists: pd.DataFrame) -> Iterator[io.BytesIO]:
+        """Packs lists, of `tables.LISTS`, of those experiences only."""
+        which = self._ids.get_indexer(pd.Index(lists[EXPERIENCE]))
+        return self._packer.files([lists[name].to_numpy() for name in _NUMBERS], which)
+
+
+def load(transaction: Transaction, table: str, file: io.BytesIO) -> int:
+    """Copies what `ListRows` packed into a publication's table; returns how many rows that were.
 
     Args:
         transaction: Not committed here.
         table: Its name.
-        lists: A frame of `tables.LISTS`.
-        experiences: `experience_id`, `name`.
+        file: The rows.
     """
-    copy_frame(transaction, table, _COLUMNS, _named(lists, experiences, "model"))
+    return transaction.copy_in(table, _COLUMNS, file, binary=True)
 
 
 def load_default(
@@ -34,16 +54,11 @@ def load_default(
         default: What `popular` returns.
         experiences: `experience_id`, `name`.
     """
-    named = _named(default, experiences, "popular").assign(publication_id=publication_id)
+    names = default[EXPERIENCE].map(experiences.set_index(EXPERIENCE)[NAME])
+    named = default.assign(experience_name=names, source="popular", publication_id=publication_id)
     transaction.run_many(
         "insert into recommender.default_recommendation"
         " (publication_id, rank, experience_id, experience_name, predicted_rating, source, reason)"
         " values (:publication_id, :rank, :experience_id, :experience_name, :predicted_rating, :source, :reason)",
         [{str(key): value for key, value in row.items()} for row in named.to_dict("records")],
     )
-
-
-def _named(lists: pd.DataFrame, experiences: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Adds `experience_name` and `source`."""
-    names = experiences.set_index(EXPERIENCE)[NAME]
-    return lists.assign(experience_name=lists[EXPERIENCE].map(names), source=source)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,20 +17,24 @@ from recommender_job.config import Config
 from recommender_job.errors import OutputRefused, PublicationBusy, RunTooOld
 from recommender_job.evaluating import approval
 from recommender_job.publishing.checks import Contract, check_lists, check_plan
-from recommender_job.publishing.loading import load_default, load_lists
+from recommender_job.publishing.loading import ListRows, load, load_default
 from recommender_job.publishing.popular import popular
 from recommender_job.publishing.publications import kept, lock, prune, switch
-from recommender_job.publishing.whole import check_distinct, check_overlap, lists_by_default, whole_figures
+from recommender_job.publishing.sides import Side, Sides
+from recommender_job.publishing.whole import Whole, check_distinct, check_overlap, enter_figures, lists_by_default
 from recommender_job.ranking.recipe import Recipe
-from recommender_job.ratings.clean import CLEAN
-from recommender_job.ratings.extract import EXPERIENCE_RULES, USERS
+from recommender_job.ratings.extract import EXPERIENCE_RULES
 from recommender_job.runs import Run, stage_of
-from recommender_job.scoring.plan import PLANNED_OPT_OUTS, planned_experiences, users_of_shard
+from recommender_job.scoring.plan import planned_experiences
 from recommender_job.scoring.score import lists_file
 from recommender_job.storage import partitions
 from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.beside import ahead
+from recommender_job.storage.checksum import checksum
 from recommender_job.storage.database import Database, Transaction
-from recommender_job.tables import EXPERIENCE, LISTS, USER, checked
+from recommender_job.tables import EXPERIENCE, LISTS, checked
+
+_SCORE_AGAIN = "Nothing was switched. Clear `score` (all shards) and what follows."
 
 
 def publish(config: Config, run: Run, folder: RunFolder, database: Database, recipe: Recipe) -> dict[str, Any]:
@@ -45,8 +51,8 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
 
     Returns:
         `publication_id`, `published`, `users`, `rows`, `default_rows`; `distinct_lists` and `overlap` as
-        `whole.whole_figures` tells them; `live_before`, the publication that was active until then, or None;
-        `override`, who let a blocked model through, or None; and `pruned`, the dropped publications.
+        `Whole` tells them; `live_before`, the publication that was active until then, or None; `override`, who let a
+        blocked model through, or None; and `pruned`, the dropped publications.
 
     Raises:
         OutputRefused: The lists break the contract.
@@ -55,47 +61,30 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
         StageMissing: A shard has not been scored.
         ArtifactBroken: A file of the run is missing or damaged.
     """
-    shards = folder.summary("plan_shards")["shards"]
+    planned = folder.summary("plan_shards")
+    shards = planned["shards"]
     scored = [folder.summary(stage_of(shard)) for shard in shards]
     model_version = folder.summary("refit")["model_version"]
     if {summary["model_version"] for summary in scored} != {model_version}:
         raise OutputRefused(
             f"The shards were not all scored by tonight's model {model_version}.",
-            action="Nothing was switched. Clear `score` (all shards) and what follows.",
+            action=_SCORE_AGAIN,
         )
-    planned = [users_of_shard(folder, shard) for shard in shards]
-    users, experiences = np.concatenate(planned), planned_experiences(folder)
-    ratings, opt_outs = folder.read_frame(CLEAN), folder.read_frame(PLANNED_OPT_OUTS)
-    scale, cap = (config.rating_min, config.rating_max), config.rules.max_per_group
-    contract = Contract(experiences, config.top_n, scale, cap)
-    best = functools.partial(popular, ratings, experiences, prior=config.popularity_prior, scale=scale)
-    default = best(n=config.top_n, max_per_group=cap)
-
-    def by_default() -> int:
-        order = best(n=len(experiences))
-        pairs = [frame.loc[frame[USER].isin(users), [USER, EXPERIENCE]] for frame in (ratings, opt_outs)]
-        return lists_by_default(order, pd.concat(pairs), len(users), config.top_n)
-
-    model = {"model_version": model_version, "recipe": recipe.model_dump_json()}
+    with folder.reading("finished/plan_shards.json"):
+        count = int(planned["shards_in_all"])
     allowed = approval.read(folder)
     counts = {"users": sum(s["users"] for s in scored), "rows": sum(s["rows"] for s in scored)}
+    model = {"model_version": model_version, "recipe": recipe.model_dump_json()}
+    rmse = folder.summary("evaluate")["rmse"]
     with database.transaction() as transaction:
         lock(transaction)
         refuse_to_go_back(config, run, transaction)
-        _refuse_erased(transaction, users)
-        check_plan(users, ratings, folder.read_frame(USERS), experiences, _excluded(config, folder))
-        publication_id = _enter(config, run, transaction, counts, model, folder.summary("evaluate")["rmse"], allowed)
-        table = partitions.create(transaction, publication_id)
-        for shard, own, summary in zip(shards, planned, scored, strict=True):
-            lists = _lists_of(folder, shard, summary)
-            check_lists(lists, own, ratings[ratings[USER].isin(own)], opt_outs[opt_outs[USER].isin(own)], contract)
-            load_lists(transaction, table, lists, experiences)
-        _check_count(transaction, counts["rows"], table)
-        load_default(transaction, publication_id, default, experiences)
-        partitions.attach(transaction, publication_id)
-        figures = whole_figures(transaction, publication_id)
-        check_overlap(config.checks, figures)
-        check_distinct(config.checks, figures, len(users), by_default)
+        publication_id = _enter(config, run, transaction, counts, model, rmse, allowed)
+        with folder.scratch("publish/sides") as scratch:  # inside the lock: nobody else is in there
+            sides = Sides(folder, shards, count, scratch)
+            figures, default_rows = _build(
+                config, folder, transaction, publication_id, sides, dict(zip(shards, scored, strict=True)), counts
+            )
     # What was attached is committed before it is switched to: see docs/decisions/0010.
     if not config.dry_run:
         with database.transaction() as transaction:
@@ -111,13 +100,53 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
         "publication_id": publication_id,
         "published": not config.dry_run,
         **counts,
-        "default_rows": len(default),
+        "default_rows": default_rows,
         "distinct_lists": figures["distinct_lists"],
         "overlap": figures["overlap"],
         "live_before": figures["active_id"],
         "override": allowed,
         "pruned": pruned,
     }
+
+
+def _build(
+    config: Config,
+    folder: RunFolder,
+    transaction: Transaction,
+    publication_id: int,
+    sides: Sides,
+    scored: dict[int, dict[str, Any]],
+    counts: dict[str, int],
+) -> tuple[dict[str, Any], int]:
+    """Loads, checks and attaches the lists; returns the figures of the whole, and how long the default list is."""
+    experiences = planned_experiences(folder)
+    check_plan(_without_erased(transaction, sides), experiences, _excluded(config, folder))
+    scale, cap = (config.rating_min, config.rating_max), config.rules.max_per_group
+    best = functools.partial(popular, sides.totals, experiences, prior=config.popularity_prior, scale=scale)
+    default = best(n=config.top_n, max_per_group=cap)
+    active = transaction.row("select publication_id from recommender.active_publication")
+    active_id = active["publication_id"] if active else None
+    if active_id is not None:
+        sides.read_live(transaction, active_id)
+    whole = Whole(sides.scratch / "lists")
+    table = partitions.create(transaction, publication_id)
+    files = _checked_files(folder, scored, sides, Contract(experiences, config.top_n, scale, cap), whole)
+    with contextlib.closing(ahead(files)) as packed:
+        for file in packed:
+            load(transaction, table, file)
+    _check_count(transaction, counts["rows"], table)
+    load_default(transaction, publication_id, default, experiences)
+    partitions.attach(transaction, publication_id)
+    figures = whole.figures(active_id)
+    enter_figures(transaction, publication_id, figures)
+
+    def by_default() -> int:
+        order = best(n=len(experiences))
+        return lists_by_default(order, sides.left_out(), counts["users"], config.top_n, sides.scratch / "default")
+
+    check_overlap(config.checks, figures)
+    check_distinct(config.checks, figures, counts["users"], by_default)
+    return figures, len(default)
 
 
 def refuse_to_go_back(config: Config, run: Run, transaction: Transaction) -> None:
@@ -166,14 +195,27 @@ def _enter(
     return int(row["publication_id"])
 
 
+def _checked_files(
+    folder: RunFolder, scored: dict[int, dict[str, Any]], sides: Sides, contract: Contract, whole: Whole
+) -> Iterator[io.BytesIO]:
+    """The rows of all shards, to be loaded; each shard is checked before its first row comes."""
+    rows = ListRows(contract.experiences)
+    for shard, summary in scored.items():
+        lists, side = _lists_of(folder, shard, summary), sides.of(shard)
+        check_lists(lists, side.planned, side.rated, side.opt_outs, contract)
+        whole.add(lists, sides.live(shard))
+        yield from rows.files(lists)
+
+
 def _lists_of(folder: RunFolder, shard: int, summary: dict[str, Any]) -> pd.DataFrame:
-    lists = checked(folder.read_frame(lists_file(shard)), LISTS)
-    if len(lists) != summary["rows"]:
-        raise OutputRefused(
-            f"A shard wrote {summary['rows']} rows but its file holds {len(lists)}.",
-            action="Nothing was switched. Clear `score` (all shards) and what follows.",
-        )
-    return lists
+    table = folder.read_table(lists_file(shard))
+    if len(table) != summary["rows"]:
+        told = f"A shard wrote {summary['rows']} rows but its file holds {len(table)}."
+        raise OutputRefused(told, action=_SCORE_AGAIN)
+    # A shard that an older version scored has no checksum.
+    if summary.get("checksum") not in (None, checksum(table)):
+        raise OutputRefused(f"Shard {shard} wrote other rows than its file holds.", action=_SCORE_AGAIN)
+    return checked(table.to_pandas(), LISTS)
 
 
 def _excluded(config: Config, folder: RunFolder) -> set[int]:
@@ -181,13 +223,17 @@ def _excluded(config: Config, folder: RunFolder) -> set[int]:
     return {*config.rules.excluded, *table.loc[table["is_excluded"], EXPERIENCE].tolist()}
 
 
-def _refuse_erased(transaction: Transaction, users: NDArray[np.int64]) -> None:
+def _without_erased(transaction: Transaction, sides: Sides) -> Iterator[Side]:
     """Keeps users who were erased since the run extracted from coming back; whoever erases holds the same lock."""
-    rows = transaction.rows("select user_id from recommender.erasure")
-    back = np.intersect1d(users, np.array([row["user_id"] for row in rows], np.int64))
-    if len(back):
+    erased = np.array([row["user_id"] for row in transaction.rows("select user_id from recommender.erasure")], np.int64)
+    back: list[NDArray[np.int64]] = []
+    for side in sides:
+        back.append(np.intersect1d(side.planned, erased))
+        yield side
+    users = np.sort(np.concatenate(back))
+    if len(users):
         raise OutputRefused(
-            f"{len(back)} users of this run were erased after it read them, the first is user {back[0]}.",
+            f"{len(users)} users of this run were erased after it read them, the first is user {users[0]}.",
             action="Nothing was switched. Clear `extract` and what follows.",
         )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from recommender_job.errors import OutputRefused
+from recommender_job.publishing.different import Different
 from recommender_job.safeguards import ChecksConfig
 from recommender_job.storage.database import Transaction
 from recommender_job.tables import EXPERIENCE, USER
@@ -17,55 +20,71 @@ _ACTION = (
     " `{setting}` lower for this run."
 )
 
-#: Lists that hold the same experiences are one, whatever their order.
-_DISTINCT = """
-    select count(distinct held) as distinct_lists from (
-        select array_agg(experience_id order by experience_id) as held
-        from recommender.recommendation where publication_id = :publication_id group by user_id
-    ) as lists
-"""
 
-# A list as an array: a join of the rows themselves, which has no index to use, takes several times as long.
-_OVERLAP = """
-    with fresh as (
-        select user_id, array_agg(experience_id) as held from recommender.recommendation
-        where publication_id = :publication_id group by user_id
-    ), live as (
-        select user_id, array_agg(experience_id) as held from recommender.recommendation
-        where publication_id = :active_id group by user_id
-    ), compared as (
-        select
-            (select count(*) from unnest(fresh.held) as one (id) where one.id = any(live.held)) as shared,
-            least(cardinality(fresh.held), cardinality(live.held)) as length
-        from fresh inner join live using (user_id)
-    )
-    select count(*) as users, avg(shared::float8 / length) as overlap from compared
-"""
+class Whole:
+    """The figures of all lists, taken shard by shard.
 
-
-def whole_figures(transaction: Transaction, publication_id: int) -> dict[str, Any]:
-    """Measures an attached publication, and enters the figures in its row.
-
-    Returns:
-        `distinct_lists`: number of different sets of experiences; `overlap`: of the users who have a list both here and
-        in the active publication, the mean share of the shorter of the two that stands in the other (so that another
-        `top_n` does not look like other lists); None where there is no such user or nothing is active;
-        `users_in_both`, and `active_id`, None where nothing is active.
+    Args:
+        scratch: A local folder that is not there yet.
     """
-    figures: dict[str, Any] = transaction.rows(_DISTINCT, publication_id=publication_id)[0]
-    active = transaction.row("select publication_id from recommender.active_publication")
-    active_id = active["publication_id"] if active else None
-    overlap = {"users": 0, "overlap": None}
-    if active_id is not None:
-        overlap = transaction.rows(_OVERLAP, publication_id=publication_id, active_id=active_id)[0]
+
+    def __init__(self, scratch: Path) -> None:
+        self._different = Different(scratch)
+        self._shared = 0.0
+        self._users_in_both = 0
+
+    def add(self, lists: pd.DataFrame, live: pd.DataFrame) -> None:
+        """Takes in the lists of some users.
+
+        Args:
+            lists: `user_id`, `experience_id`; no experience twice for a user.
+            live: The same, of these users' lists in the active publication; none where nothing is active.
+        """
+        self._different.add(lists[USER].to_numpy(), lists[EXPERIENCE].to_numpy())
+        shared, users = _shared(lists, live)
+        self._shared += shared
+        self._users_in_both += users
+
+    def figures(self, active_id: int | None) -> dict[str, Any]:
+        """What came of it.
+
+        Returns:
+            `distinct_lists`: number of different sets of experiences; `overlap`: of the users who have a list both here
+            and in the active publication, the mean share of the shorter of the two that stands in the other (so that
+            another `top_n` does not look like other lists); None where there is no such user or nothing is active;
+            `users_in_both`, and `active_id`, None where nothing is active.
+        """
+        users = self._users_in_both
+        overlap = self._shared / users if users else None
+        distinct = self._different.count()
+        return {"distinct_lists": distinct, "overlap": overlap, "users_in_both": users, "active_id": active_id}
+
+
+def enter_figures(transaction: Transaction, publication_id: int, figures: dict[str, Any]) -> None:
+    """Enters what `Whole` found in the publication's row."""
     transaction.run(
         "update recommender.publication set distinct_lists = :distinct_lists, overlap = :overlap"
         " where publication_id = :publication_id",
         publication_id=publication_id,
         distinct_lists=figures["distinct_lists"],
-        overlap=overlap["overlap"],
+        overlap=figures["overlap"],
     )
-    return {**figures, "overlap": overlap["overlap"], "users_in_both": overlap["users"], "active_id": active_id}
+
+
+def _shared(lists: pd.DataFrame, live: pd.DataFrame) -> tuple[float, int]:
+    """Sum of the shares that stand in both lists, over the users who have both, and how many those are."""
+    if live.empty:
+        return 0.0, 0
+    both = [np.concatenate([lists[name].to_numpy(), live[name].to_numpy()]) for name in (USER, EXPERIENCE)]
+    (users, owner), (ids, place) = (np.unique(values, return_inverse=True) for values in both)
+    pairs = np.sort(owner * len(ids) + place)
+    twice = pairs[:-1][pairs[1:] == pairs[:-1]] // len(ids)
+    shared, here, there = (
+        np.bincount(own, minlength=len(users)) for own in (twice, owner[: len(lists)], owner[len(lists) :])
+    )
+    shorter = np.minimum(here, there)
+    compared = shorter > 0
+    return float((shared[compared] / shorter[compared]).sum()), int(compared.sum())
 
 
 def check_overlap(config: ChecksConfig, figures: dict[str, Any]) -> None:
@@ -91,7 +110,7 @@ def check_distinct(config: ChecksConfig, figures: dict[str, Any], users: int, by
 
     Args:
         config: The bounds.
-        figures: Of `whole_figures`.
+        figures: Of `Whole`.
         users: How many there are.
         by_default: Counts those of the default list (`lists_by_default`); asked only where it matters.
 
@@ -111,19 +130,22 @@ def check_distinct(config: ChecksConfig, figures: dict[str, Any], users: int, by
         )
 
 
-def lists_by_default(default: pd.DataFrame, left_out: pd.DataFrame, users: int, n: int) -> int:
+def lists_by_default(default: pd.DataFrame, left_out: Iterable[pd.DataFrame], users: int, n: int, scratch: Path) -> int:
     """How many different lists there were if all users got the first n of one order, without what they leave out.
 
     Args:
         default: `experience_id`, in that order.
-        left_out: `user_id`, `experience_id`.
+        left_out: `user_id`, `experience_id`, in parts; nobody is in two of them.
         users: How many there are, with those who leave nothing out.
         n: Length of the lists.
+        scratch: A local folder that is not there yet.
     """
-    place = left_out[EXPERIENCE].map(pd.Series(range(len(default)), index=default[EXPERIENCE]))
-    skipped = pd.DataFrame({USER: left_out[USER], "place": place}).dropna().drop_duplicates()
-    skipped = skipped.sort_values([USER, "place"])
-    # What stands behind n others that the user keeps is not reached.
-    skipped = skipped[skipped["place"] - skipped.groupby(USER).cumcount() < n]
-    different = skipped.groupby(USER)["place"].agg(tuple)
-    return int(different.nunique()) + (len(different) < users)
+    places = pd.Series(range(len(default)), index=default[EXPERIENCE])
+    different, skipping = Different(scratch), 0
+    for part in left_out:
+        skipped = pd.DataFrame({USER: part[USER], "place": part[EXPERIENCE].map(places)}).dropna().drop_duplicates()
+        skipped = skipped.sort_values([USER, "place"])
+        # What stands behind n others that the user keeps is not reached.
+        skipped = skipped[skipped["place"] - skipped.groupby(USER).cumcount() < n]
+        skipping += different.add(skipped[USER].to_numpy(), skipped["place"].to_numpy(np.int64))
+    return different.count() + (skipping < users)

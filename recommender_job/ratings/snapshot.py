@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from recommender_job.errors import ConfigurationError, StorageFailed
+from recommender_job.storage.beside import beside
 from recommender_job.tables import EXPERIENCE, RATED_AT, SOURCE_RATINGS, UPDATED_AT, USER
 
 #: Rows that are looked at together; a few dozen MiB.
@@ -94,22 +95,27 @@ def merge(
         ConfigurationError: The memory does not suffice.
     """
     total = Merged(0, 0, 0)
-    with _sorted(parts, memory_mb, scratch) as batches:
+    with _sorted(parts, memory_mb, scratch) as batches, beside(write) as write_beside:
         for table in _whole_groups(batches):
             places, part = _winners(table, np.asarray(erased, np.int64), keep_old)
-            write(table.take(pa.array(places)).select(SOURCE_RATINGS.names).cast(SOURCE_RATINGS))
+            rows = table.select(SOURCE_RATINGS.names)
+            write_beside((rows if len(places) == len(rows) else rows.take(pa.array(places))).cast(SOURCE_RATINGS))
             total = Merged(*(sum(pair) for pair in zip(astuple(total), astuple(part), strict=True)))
     return total
 
 
 def _winners(table: pa.Table, erased: NDArray[np.int64], keep_old: bool) -> tuple[NDArray[np.int64], Merged]:
     """Where the rows of the snapshot stand, in a table with all rows of some keys, best first."""
+    first = _first_of_each_key(table)
+    is_erased = np.isin(_numpy(table[USER]), erased)
+    if table["is_old"].null_count == len(table) and not table[UPDATED_AT].null_count:  # all that a first read meets
+        places = np.flatnonzero(first & ~is_erased)
+        return places, Merged(rows=len(places), extracted=int((~is_erased).sum()), deleted=0)
     is_deletion = _numpy(pc.is_null(table[UPDATED_AT]))
     is_old = _numpy(pc.is_valid(table["is_old"]))
     updated = _moments(table[UPDATED_AT])
-    group = np.cumsum(_first_of_each_key(table)) - 1
+    group = np.cumsum(first) - 1
     groups = group[-1] + 1
-    is_erased = np.isin(_numpy(table[USER]), erased)
     is_new = ~is_old & ~is_deletion & ~is_erased
     is_gone = np.zeros(groups, bool)
     is_gone[group[is_deletion]] = True

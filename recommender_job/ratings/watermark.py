@@ -20,6 +20,7 @@ from recommender_job.ratings.snapshot import OLD_RATINGS
 from recommender_job.runs import Run
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database, Transaction
+from recommender_job.storage.source import spool_writer
 from recommender_job.tables import SOURCE_RATINGS
 
 SNAPSHOT = "extract/snapshot.parquet"
@@ -123,7 +124,7 @@ def _checked_parts(folder: RunFolder) -> Iterator[pa.Table]:
 
 
 def _copy(parts: Iterator[pa.Table], into: Path) -> None:
-    with pq.ParquetWriter(into, OLD_RATINGS) as writer:
+    with spool_writer(into, OLD_RATINGS) as writer:
         for part in parts:
             marks = pa.repeat(True, len(part))
             writer.write_table(pa.table([*part.columns, marks], schema=OLD_RATINGS))

@@ -37,9 +37,14 @@ def known_users(ratings: pd.DataFrame, users: pd.DataFrame) -> NDArray[np.int64]
 def shard_of(users: NDArray[np.int64], shards: int) -> NDArray[np.int64]:
     """Shard of each user: a hash of the id alone, the same on every machine and in every run.
 
-    The ids are mixed (splitmix64) first, since ids in use are often all even or all multiples of ten.
+    The ids are mixed first, since ids in use are often all even or all multiples of ten.
     """
-    mixed = users.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((mixed ^ (mixed >> np.uint64(31))) % np.uint64(shards)).astype(np.int64)
+    return (mixed(users) % np.uint64(shards)).astype(np.int64)
+
+
+def mixed(ids: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Each id as a number that has nothing in common with those of its neighbours (splitmix64)."""
+    word = ids.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return word ^ (word >> np.uint64(31))

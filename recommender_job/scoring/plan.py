@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from recommender_job.config import Config
@@ -16,6 +20,9 @@ from recommender_job.runs import Run
 from recommender_job.scoring.eligibility import eligible_experiences, known_users, shard_of
 from recommender_job.scoring.rules import GROUP_NUMBER, PIN, offered, opted_out
 from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.buckets import Buckets
+from recommender_job.storage.lookup import rows_where
+from recommender_job.storage.run_files import batches
 from recommender_job.tables import EXPERIENCE, GROUP, NAME, USER
 
 PLANNED_USERS = "plan/users.parquet"
@@ -23,48 +30,74 @@ PLANNED_EXPERIENCES = "plan/experiences.parquet"
 PLANNED_OPT_OUTS = "plan/opt_outs.parquet"
 SHARD = "shard"
 
+#: What a shard holds at most where their number is not set: users, whose lists are in memory when they are published,
+#: and pairs, some twenty minutes of a processor's work.
+SHARD_USERS, SHARD_PAIRS = 250_000, 4_000_000_000
+_LEAST, _MOST = 2, 1024
+#: Parts in which users are looked for.
+_PARTS = 256
+_PLANNED = pa.schema([(USER, pa.int64()), (SHARD, pa.int64())])
+
 
 def plan(config: Config, run: Run, folder: RunFolder) -> dict[str, Any]:
     """Writes the users with their shard, the experiences to offer with group and pin, and the opt-outs that hold.
 
     Returns:
-        `shards`: numbers of the shards that hold users; `users`; `eligible_experiences`, without the excluded ones;
-        `excluded`: how many a rule leaves out; `pinned`: how many stand in front; `opt_outs`: pairs of these users and
-        experiences.
+        `shards`: numbers of the shards that hold users; `shards_in_all`: how many there are, the empty ones too;
+        `users`; `eligible_experiences`, without the excluded ones; `excluded`: how many a rule leaves out; `pinned`:
+        how many stand in front; `opt_outs`: pairs of these users and experiences.
 
     Raises:
         NothingToTrainOn: There is nobody to recommend to, or nothing to recommend.
         ArtifactBroken: A file is missing or damaged; those of rules also when an older version extracted.
     """
-    users = known_users(folder.read_frame(CLEAN), folder.read_frame(USERS))
     eligible = eligible_experiences(folder.read_frame(EXPERIENCES), run.cutoff)
     experiences = offered(config.rules, eligible, folder.read_frame(EXPERIENCE_RULES))
-    if not len(users) or experiences.empty:
-        raise NothingToTrainOn(
-            f"There are {len(users)} active users with ratings and {len(experiences)} eligible experiences"
-            f" ({len(eligible) - len(experiences)} are excluded by rules).",
-            action="Check is_active and the dates in sql/source/users.sql and sql/source/experiences.sql, and"
-            " `rules.excluded` and is_excluded in sql/source/experience_rules.sql.",
-        )
-    opt_outs = opted_out(folder.read_frame(OPT_OUTS), run.cutoff, users, experiences[EXPERIENCE].to_numpy())
-    shard = shard_of(users, config.shards)
-    folder.write_table(PLANNED_USERS, pd.DataFrame({USER: users, SHARD: shard}))
+    opt_outs = folder.read_frame(OPT_OUTS)
+    opting, users = [], 0
+    with folder.scratch("plan/users") as scratch:
+        (known := scratch / "known").mkdir()
+        for number, part in enumerate(_known(folder, scratch)):
+            np.save(known / f"{number}.npy", part, allow_pickle=False)
+            opting.append(part[np.isin(part, opt_outs[USER])])
+            users += len(part)
+        if not users or experiences.empty:
+            raise NothingToTrainOn(
+                f"There are {users} active users with ratings and {len(experiences)} eligible experiences"
+                f" ({len(eligible) - len(experiences)} are excluded by rules).",
+                action="Check is_active and the dates in sql/source/users.sql and sql/source/experiences.sql, and"
+                " `rules.excluded` and is_excluded in sql/source/experience_rules.sql.",
+            )
+        count = config.shards or shards_for(users, len(experiences))
+        shards = Buckets(scratch / "shards", count, [USER])
+        for number in range(_PARTS):
+            part = np.load(known / f"{number}.npy", allow_pickle=False)
+            shards.add(shard_of(part, count), part)
+        with folder.table_writer(PLANNED_USERS, _PLANNED) as write:
+            holding = [shard for shard in range(count) if _write_shard(write, shards, shard)]
+    held = opted_out(opt_outs, run.cutoff, np.concatenate(opting), experiences[EXPERIENCE].to_numpy())
     folder.write_table(PLANNED_EXPERIENCES, experiences)
-    folder.write_table(PLANNED_OPT_OUTS, opt_outs)
+    folder.write_table(PLANNED_OPT_OUTS, held)
     return {
-        "shards": np.unique(shard).tolist(),
-        "users": len(users),
+        "shards": holding,
+        "shards_in_all": count,
+        "users": users,
         "eligible_experiences": len(experiences),
         "excluded": len(eligible) - len(experiences),
         "pinned": int(experiences[PIN].count()),
-        "opt_outs": len(opt_outs),
+        "opt_outs": len(held),
     }
 
 
+def shards_for(users: int, experiences: int) -> int:
+    """How many shards so much work is cut into."""
+    wanted = max(math.ceil(users / SHARD_USERS), math.ceil(users * experiences / SHARD_PAIRS))
+    return min(max(wanted, _LEAST), _MOST)
+
+
 def users_of_shard(folder: RunFolder, shard: int) -> NDArray[np.int64]:
-    """The users of one shard, ascending."""
-    users = folder.read_frame(PLANNED_USERS)
-    return users.loc[users[SHARD] == shard, USER].to_numpy()
+    """The users of one shard, ascending; no others are held in memory."""
+    return rows_where(folder, PLANNED_USERS, shard=shard)[USER].to_numpy(np.int64)
 
 
 def planned_experiences(folder: RunFolder) -> pd.DataFrame:
@@ -76,3 +109,24 @@ def planned_experiences(folder: RunFolder) -> pd.DataFrame:
     planned = folder.read_frame(PLANNED_EXPERIENCES)
     with folder.reading(PLANNED_EXPERIENCES):
         return planned[[EXPERIENCE, NAME, GROUP_NUMBER, GROUP, PIN]]
+
+
+def _known(folder: RunFolder, scratch: Path) -> Iterator[NDArray[np.int64]]:
+    """Active users with ratings, in `_PARTS` parts."""
+    rated, people = (Buckets(scratch / name, _PARTS, [USER]) for name in ("rated", "people"))
+    for batch in batches(folder, CLEAN, [USER]):
+        ids = np.unique(batch[USER].to_numpy())
+        rated.add(shard_of(ids, _PARTS), ids)
+    for batch in batches(folder, USERS, [USER, "is_active"]):
+        ids = batch.filter(batch["is_active"])[USER].to_numpy()
+        people.add(shard_of(ids, _PARTS), ids)
+    for number in range(_PARTS):
+        yield known_users(rated.read(number), people.read(number).assign(is_active=True))
+
+
+def _write_shard(write: Any, shards: Buckets, shard: int) -> int:
+    """Writes a shard's users as a row group of their own; returns how many they are."""
+    users = np.sort(shards.read(shard)[USER].to_numpy())
+    if len(users):
+        write(pa.table([users, np.full(len(users), shard)], schema=_PLANNED))
+    return len(users)

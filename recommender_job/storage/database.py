@@ -21,6 +21,8 @@ from recommender_job.storage import embedded
 from recommender_job.storage.translation import translated
 
 _DRIVER = "postgresql+psycopg2"
+#: Bytes that COPY takes from a file at once.
+_READ = 2**18
 
 
 def database_url(config: Config) -> sa.URL:
@@ -162,13 +164,14 @@ class Transaction:
             cursor.execute(psycopg2.sql.SQL(template).format(**parts))
             return int(cursor.rowcount)
 
-    def copy_out(self, query: str, parameters: dict[str, Any], sink: IO[bytes]) -> int:
-        """Writes a query's rows into `sink` as CSV with a header.
+    def copy_out(self, query: str, parameters: dict[str, Any], sink: IO[bytes], *, binary: bool = False) -> int:
+        """Writes a query's rows into `sink`, as CSV with a header or in PostgreSQL's binary format.
 
         Args:
             query: With `%(name)s` parameters.
             parameters: Their values.
             sink: A binary file. What its `write` raises ends the COPY and is raised here.
+            binary: Which of the two.
 
         Returns:
             Rows written.
@@ -176,7 +179,8 @@ class Transaction:
         with self._cursor() as cursor:
             bound = cursor.mogrify(query, parameters).decode()
             try:
-                cursor.copy_expert(f"copy ({bound}) to stdout with (format csv, header true)", sink)
+                form = "format binary" if binary else "format csv, header true"
+                cursor.copy_expert(f"copy ({bound}) to stdout with ({form})", sink)
             except psycopg2.Error:
                 raise
             except BaseException:
@@ -184,18 +188,25 @@ class Transaction:
                 raise
             return int(cursor.rowcount)
 
-    def copy_in(self, table: str, columns: Sequence[str], source: IO[bytes]) -> int:
-        """Loads CSV without a header into a table; an empty unquoted field is null.
+    def copy_in(self, table: str, columns: Sequence[str], source: IO[bytes], *, binary: bool = False) -> int:
+        """Loads CSV without a header, or PostgreSQL's binary format, into a table.
+
+        Args:
+            table: Its name, with its schema.
+            columns: Those that the file holds, in this order.
+            source: The file. In CSV, an empty unquoted field is null.
+            binary: Which of the two.
 
         Returns:
             Rows loaded.
         """
-        statement = psycopg2.sql.SQL("copy {table} ({columns}) from stdin with (format csv)").format(
+        statement = psycopg2.sql.SQL("copy {table} ({columns}) from stdin with (format {form})").format(
+            form=psycopg2.sql.SQL("binary" if binary else "csv"),
             table=psycopg2.sql.Identifier(*table.split(".")),
             columns=psycopg2.sql.SQL(", ").join(map(psycopg2.sql.Identifier, columns)),
         )
         with self._cursor() as cursor:
-            cursor.copy_expert(statement, source)
+            cursor.copy_expert(statement, source, _READ)
             return int(cursor.rowcount)
 
     def count(self, table: str) -> int:

@@ -149,7 +149,7 @@ def _schema(folder: RunFolder, name: str) -> pa.Schema:
 
 
 def batches(folder: RunFolder, name: str, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Reads a Parquet file part by part.
+    """Reads a Parquet file, or some columns of it, a bounded number of rows at a time.
 
     Args:
         folder: The run folder.
@@ -157,7 +157,7 @@ def batches(folder: RunFolder, name: str, columns: list[str] | None = None) -> I
         columns: What to read; None: all columns.
 
     Raises:
-        ArtifactBroken: The file is missing or damaged.
+        ArtifactBroken: The file is missing or damaged, or lacks a column.
     """
     # Buffered ahead, row groups stay in memory until the file is closed.
     streaming = {"pre_buffer": False, "buffer_size": 1 << 20}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import io
 import tempfile
 from collections.abc import Mapping
@@ -17,9 +16,10 @@ import pyarrow.parquet as pq
 
 from recommender_job.config import Config
 from recommender_job.errors import SourceBroken
+from recommender_job.storage.binary_rows import BinaryRows
 from recommender_job.storage.database import Transaction
 from recommender_job.storage.paths import sql_folder
-from recommender_job.storage.row_blocks import parsed, row_blocks
+from recommender_job.storage.text_rows import parsed
 from recommender_job.storage.translation import said
 
 _SQL_TYPES = {pa.int64(): "bigint", pa.float32(): "real", pa.bool_(): "boolean", pa.string(): "text"}
@@ -78,7 +78,7 @@ def spool_source(
     optional: bool = False,
     **parameters: Any,
 ) -> int:
-    """Runs `<name>.sql` and writes its rows into a Parquet file, holding a few thousand at a time.
+    """Runs `<name>.sql` and writes its rows into a Parquet file, holding some hundred thousand at a time.
 
     Args:
         config, transaction, name, optional, parameters: As for `read_source`.
@@ -93,21 +93,19 @@ def spool_source(
         OSError: The file cannot be written.
     """
     query = _query(config, name, schema, optional=optional)
-    rows = 0
-    nulls: collections.Counter[str] = collections.Counter()
+    with spool_writer(into, schema) as writer:
+        rows = BinaryRows(schema, writer.write_table)
+        with rows.sink() as sink:
+            written = query.copy_out(transaction, parameters, sink, select=rows.select, binary=True)
+    if rows.rows < written:
+        query.refuse_nulls(*query.nulls(transaction, parameters))
+        raise query.broken("a column was null in a row, and no longer when the nulls were counted")
+    return written
 
-    def take(block: pa.Buffer, header: bool) -> None:
-        nonlocal rows
-        table = query.parsed(pa.BufferReader(block), header=header)
-        rows += len(table)
-        nulls.update({field.name: table[field.name].null_count for field in schema if not field.nullable})
-        if not nulls.total():  # otherwise the rest is only counted
-            writer.write_table(table.cast(schema))
 
-    with pq.ParquetWriter(into, schema) as writer, row_blocks(take) as sink:
-        query.copy_out(transaction, parameters, sink)
-    query.refuse_nulls(nulls, rows)
-    return rows
+def spool_writer(into: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Writes a file that is read once and soon: as it comes, since packing would take longer than all the rest."""
+    return pq.ParquetWriter(into, schema, compression="none", use_dictionary=False)
 
 
 def count_source(config: Config, transaction: Transaction, name: str, schema: pa.Schema, **parameters: Any) -> int:
@@ -116,9 +114,7 @@ def count_source(config: Config, transaction: Transaction, name: str, schema: pa
     Raises:
         SourceBroken: The query fails.
     """
-    counted = io.BytesIO()
-    _query(config, name, schema).copy_out(transaction, parameters, counted, select="count(*)")
-    return int(counted.getvalue().split()[1])
+    return int(_query(config, name, schema).counts(transaction, parameters, "count(*)")[0])
 
 
 @dataclass(frozen=True)
@@ -128,8 +124,14 @@ class _Query:
     schema: pa.Schema
 
     def copy_out(
-        self, transaction: Transaction, parameters: dict[str, Any], sink: IO[bytes], *, select: str | None = None
-    ) -> None:
+        self,
+        transaction: Transaction,
+        parameters: dict[str, Any],
+        sink: IO[bytes],
+        *,
+        select: str | None = None,
+        binary: bool = False,
+    ) -> int:
         typed = ", ".join(
             f"{field.name}::{_SQL_TYPES.get(field.type, 'timestamptz')} as {field.name}" for field in self.schema
         )
@@ -137,7 +139,7 @@ class _Query:
         columns = select or ", ".join(map(_selected, self.schema))
         wrapped = f"select {columns} from (select {typed} from (\n{self.text}\n) as source) as typed"  # noqa: S608 - see above
         try:
-            transaction.copy_out(wrapped, parameters, sink)
+            return transaction.copy_out(wrapped, parameters, sink, binary=binary)
         except psycopg2.errors.InsufficientPrivilege:
             raise
         except (KeyError, TypeError, ValueError) as error:
@@ -148,9 +150,21 @@ class _Query:
         except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
             raise self.broken(said(error, where=True)) from error
 
-    def parsed(self, text: pa.NativeFile, *, header: bool = True) -> pa.Table:
+    def counts(self, transaction: Transaction, parameters: dict[str, Any], select: str) -> list[int]:
+        found = io.BytesIO()
+        self.copy_out(transaction, parameters, found, select=select)
+        _names, counted = found.getvalue().split()
+        return [int(number) for number in counted.split(b",")]
+
+    def nulls(self, transaction: Transaction, parameters: dict[str, Any]) -> tuple[dict[str, int], int]:
+        """How many values of each column are null, and how many rows there are."""
+        counts = ", ".join(f"count({name})" for name in self.schema.names)
+        rows, *filled = self.counts(transaction, parameters, f"count(*), {counts}")
+        return {name: rows - one for name, one in zip(self.schema.names, filled, strict=True)}, rows
+
+    def parsed(self, text: pa.NativeFile) -> pa.Table:
         try:
-            return parsed(text, self.schema, header=header)
+            return parsed(text, self.schema)
         except pa.ArrowInvalid as error:
             raise self.broken(str(error)) from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 
 from recommender_job.errors import OutputRefused
 from recommender_job.publishing.checks import check_lists, check_plan
+from recommender_job.publishing.sides import Side
 from tests.publishing.contracts import EXPERIENCES, contract, frame
 
 USERS = np.array([1, 2, 3])
@@ -165,17 +166,24 @@ def test_the_frames_are_left_alone() -> None:
 
 
 def test_the_plan_is_held_to_the_source() -> None:
-    people = pd.DataFrame({"user_id": [1, 2, 3, 4], "is_active": [True, True, True, False]})
     rated = pd.DataFrame({"user_id": [1, 1, 3, 4]})
     offered = pd.DataFrame({"experience_id": [10, 20]})
 
-    def refused(planned: list[int], excluded: Collection[int] = ()) -> str:
+    def side(planned: list[int], active: Sequence[int] = (1, 2, 3), rated: pd.DataFrame = rated) -> Side:
+        return Side(np.array(planned, np.int64), np.array(active, np.int64), rated, rated)
+
+    def refused(*sides: Side, excluded: Collection[int] = ()) -> str:
         with pytest.raises(OutputRefused) as caught:
-            check_plan(np.array(planned, np.int64), rated, people, offered, set(excluded))
+            check_plan(sides, offered, set(excluded))
         return caught.value.cause
 
-    check_plan(np.array([3, 1]), rated, people, offered, {30})
-    assert refused([1]) == "1 active users with ratings are in no shard: user 3."
-    assert refused([1, 2, 3, 4]) == "2 users are planned but are not active users with ratings: user 2, 4."
-    assert refused([1, 3, 1]) == "1 users are in more than one shard: user 1."
-    assert refused([1, 3], {20, 30}) == "1 excluded experiences are planned: experience 20."
+    other = pd.DataFrame({"user_id": [8, 9]})
+    check_plan([side([1, 3]), side([9], [9], other)], offered, {30})
+    told = "active users with ratings are not in their shard: user"
+    assert refused(side([1])) == f"1 {told} 3."
+    assert refused(side([1]), side([], [8, 9], other)) == f"3 {told} 3, 8, 9."
+    told = "users are planned but are not active users with ratings of that shard: user"
+    assert refused(side([1, 2, 3, 4])) == f"2 {told} 2, 4."
+    assert refused(side([1, 3]), side([1, 9], [9], other)) == f"1 {told} 1."
+    assert refused(side([1, 1, 3])) == "1 users are in a shard more than once: user 1."
+    assert refused(side([1, 3]), excluded={20, 30}) == "1 excluded experiences are planned: experience 20."

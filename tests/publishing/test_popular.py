@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender_job.publishing.popular import popular
+from recommender_job.publishing.popular import Totals, popular
 from tests.scoring.reference import walk
 
 #: Mean 4. Sums and counts: 10 has 5 + 5, 20 has 4, 30 has 2, 99 (not offered) has 4.
@@ -30,7 +30,7 @@ OFFERED = offer([5, 10, 20, 30])
 def listed(
     n: int = 10, prior: float = 2.0, scale: tuple[float, float] = (1.0, 5.0), offered: Any = OFFERED, **rules: Any
 ) -> list[tuple[int, int, float]]:
-    found = popular(RATINGS, offered, n=n, prior=prior, scale=scale, **rules)
+    found = popular(Totals.of(RATINGS), offered, n=n, prior=prior, scale=scale, **rules)
     assert list(found.columns) == ["rank", "experience_id", "predicted_rating", "reason"]
     return list(found.drop(columns="reason").itertuples(index=False, name=None))
 
@@ -47,7 +47,7 @@ def test_the_prior_decides_how_soon_ratings_are_believed() -> None:
 
 def test_many_good_ratings_outweigh_one_enthusiast() -> None:
     ratings = pd.DataFrame({"experience_id": [1] + [2] * 50 + [3] * 50, "rating": [5.0] + [4.9] * 50 + [2.0] * 50})
-    found = popular(ratings, offer([1, 2, 3]), n=3, prior=10, scale=(1.0, 5.0))
+    found = popular(Totals.of(ratings), offer([1, 2, 3]), n=3, prior=10, scale=(1.0, 5.0))
     assert found["experience_id"].tolist() == [2, 1, 3]
 
 
@@ -61,14 +61,14 @@ def test_averages_stay_on_the_scale() -> None:
 
 def test_what_is_not_offered_is_not_shown_but_its_ratings_count_for_the_mean() -> None:
     assert 99 not in [row[1] for row in listed()]
-    without = popular(RATINGS[RATINGS["experience_id"] != 99], OFFERED, n=9, prior=2.0, scale=(1.0, 5.0))
+    without = popular(Totals.of(RATINGS[RATINGS["experience_id"] != 99]), OFFERED, n=9, prior=2.0, scale=(1.0, 5.0))
     assert without["predicted_rating"].tolist()[1] == 4.0
     lower = RATINGS.assign(rating=RATINGS["rating"].where(RATINGS["experience_id"] != 99, 1.0))
-    assert popular(lower, OFFERED, n=9, prior=2.0, scale=(1.0, 5.0))["predicted_rating"].tolist()[1] < 4.0
+    assert popular(Totals.of(lower), OFFERED, n=9, prior=2.0, scale=(1.0, 5.0))["predicted_rating"].tolist()[1] < 4.0
 
 
 def test_each_says_why_it_stands_there() -> None:
-    found = popular(RATINGS, offer([5, 10, 20, 30, 99], pins=[30]), n=9, prior=2.0, scale=(1.0, 5.0))
+    found = popular(Totals.of(RATINGS), offer([5, 10, 20, 30, 99], pins=[30]), n=9, prior=2.0, scale=(1.0, 5.0))
     reasons = dict(zip(found["experience_id"], found["reason"], strict=True))
     assert reasons == {
         30: "pinned",
@@ -79,7 +79,7 @@ def test_each_says_why_it_stands_there() -> None:
     }
     # The mean of the ratings themselves, not the average that is pulled to the overall mean; thousands are readable.
     many = pd.DataFrame({"experience_id": [1] * 1500 + [2], "rating": [4.0, 5.0, 5.0] * 500 + [3.5]})
-    reasons = popular(many, offer([1, 2]), n=2, prior=10, scale=(1.0, 5.0))["reason"].tolist()
+    reasons = popular(Totals.of(many), offer([1, 2]), n=2, prior=10, scale=(1.0, 5.0))["reason"].tolist()
     assert reasons == ["rated 4.67 on average by 1,500 users", "rated 3.5 by one user"]
 
 
@@ -107,7 +107,7 @@ def test_whatever_the_rules(data: st.DataObject) -> None:
     some = st.tuples(st.sampled_from([*ids, 99]), st.sampled_from([1.0, 3.0, 5.0]))
     rows = data.draw(st.lists(some, min_size=1, max_size=12), "ratings")
     ratings = pd.DataFrame(rows, columns=["experience_id", "rating"])
-    found = popular(ratings, offer(ids, group, pins), n=n, prior=2.0, scale=(1.0, 5.0), max_per_group=cap)
+    found = popular(Totals.of(ratings), offer(ids, group, pins), n=n, prior=2.0, scale=(1.0, 5.0), max_per_group=cap)
     mean = sum(rating for _, rating in rows) / len(rows)
     own = {e: [rating for other, rating in rows if other == e] for e in ids}
     average = {e: (sum(own[e]) + 2 * mean) / (len(own[e]) + 2) for e in ids}

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recommender_job.publishing.popular import popular
+from recommender_job.publishing.popular import Totals, popular
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.scoring.plan import PLANNED_EXPERIENCES
 from recommender_job.scoring.score import lists_file
@@ -53,7 +53,7 @@ def test_the_default_list_and_the_status(website: Any) -> None:
     website.publish("night", days=1, fresh_hours=12)
     default = website.rows("select * from recommender.default_recommendations order by rank")
     best = popular(
-        website.folder.read_frame(CLEAN),
+        Totals.of(website.folder.read_frame(CLEAN)),
         website.folder.read_frame(PLANNED_EXPERIENCES),
         n=5,
         prior=10.0,

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from recommender_job.config import Config
 from recommender_job.errors import ConfigurationError, DatabaseAway, SourceBroken
-from recommender_job.storage import row_blocks
+from recommender_job.storage import binary_rows
+from recommender_job.storage.binary_rows import BinaryRows
 from recommender_job.storage.database import Database
 from recommender_job.storage.source import count_source, read_source, spool_source
 from recommender_job.tables import SOURCE_DELETIONS, SOURCE_RATINGS
@@ -36,7 +36,7 @@ def ratings(rows: int, updated: str = "timestamptz '2023-02-01 00:00+00'") -> st
 
 @pytest.fixture(autouse=True)
 def _small_blocks() -> Iterator[None]:
-    with patch.object(row_blocks, "BLOCK", 10_000):
+    with patch.object(binary_rows, "BLOCK", 10_000):
         yield
 
 
@@ -125,6 +125,11 @@ def test_nulls_are_counted_over_all_rows(spool: Spool, file: Path) -> None:
     assert caught.value.action == "Fill the column, or leave those rows out with `where updated_at is not null`."
 
 
+def test_a_null_that_is_gone_when_the_nulls_are_counted(spool: Spool) -> None:
+    with pytest.raises(SourceBroken, match="was null in a row, and no longer when the nulls were counted"):
+        spool(ratings(1000, updated="case when current_query() like 'copy (select count%%' then now() end"), above=0)
+
+
 def test_a_query_that_fails_half_way(database: Database, spool: Spool) -> None:
     with pytest.raises(SourceBroken, match=r"ratings\.sql: division by zero") as caught:
         spool(ratings(100_000, updated="now() + interval '1 second' * (1 / (50000 - n))"))
@@ -153,9 +158,9 @@ def test_a_full_disk_ends_the_copy(database: Database, spool: Spool) -> None:
 def test_a_connection_that_is_killed_half_way(database: Database, queries: Callable[[str], Config], file: Path) -> None:
     config = queries(ratings(FOR_EVER))
     received = []
-    take = row_blocks.parsed
+    unpack = BinaryRows._unpack
 
-    def kill_after_three(*arguments: Any, **options: Any) -> pa.Table:
+    def kill_after_three(rows: BinaryRows, block: bytes) -> None:
         received.append(1)
         if len(received) == 3:
             with database.transaction() as other:
@@ -163,13 +168,13 @@ def test_a_connection_that_is_killed_half_way(database: Database, queries: Calla
                     "select pg_terminate_backend(pid) from pg_stat_activity"
                     " where datname = current_database() and query like 'copy %'"
                 )
-        return take(*arguments, **options)
+        unpack(rows, block)
 
     def read() -> None:
         with database.transaction(snapshot=True) as transaction:
             spool_source(config, transaction, "ratings", SOURCE_RATINGS, file)
 
-    with patch("recommender_job.storage.source.parsed", kill_after_three), pytest.raises(DatabaseAway) as caught:
+    with patch.object(BinaryRows, "_unpack", kill_after_three), pytest.raises(DatabaseAway) as caught:
         read()
     assert "cannot be reached" in caught.value.cause
     assert nothing_is_left(database)

@@ -1,0 +1,119 @@
+"""What each shard's lists are looked at beside: its users, what they rated and opted out of, and their live lists.
+
+All of it is set apart by shard on the disk first, so that only one shard of it is ever in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from recommender_job.publishing.popular import Totals
+from recommender_job.ratings.clean import CLEAN
+from recommender_job.ratings.extract import USERS
+from recommender_job.scoring.eligibility import shard_of
+from recommender_job.scoring.plan import PLANNED_OPT_OUTS, users_of_shard
+from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.binary_rows import BinaryRows
+from recommender_job.storage.buckets import Buckets
+from recommender_job.storage.database import Transaction
+from recommender_job.storage.run_files import batches
+from recommender_job.tables import EXPERIENCE, RATING, USER
+
+_PAIR = [USER, EXPERIENCE]
+_LIVE = pa.schema([pa.field(name, pa.int64(), nullable=False) for name in _PAIR])
+
+
+@dataclass(frozen=True)
+class Side:
+    """What belongs to one shard.
+
+    Args:
+        planned: The users that the plan puts there, ascending.
+        active: Users, by the source, who are active and belong there.
+        rated: `user_id`, `experience_id` of the ratings of users who belong there.
+        opt_outs: The same, of the opt-outs that hold.
+    """
+
+    planned: NDArray[np.int64]
+    active: NDArray[np.int64]
+    rated: pd.DataFrame
+    opt_outs: pd.DataFrame
+
+
+class Sides:
+    """Reads the run's files once, whole, but only a batch of them at a time.
+
+    Args:
+        folder: The run folder.
+        shards: Numbers of the shards that hold users.
+        count: How many shards there are in all.
+        scratch: A local folder.
+
+    Raises:
+        ArtifactBroken: A file is missing or damaged.
+    """
+
+    def __init__(self, folder: RunFolder, shards: list[int], count: int, scratch: Path) -> None:
+        self._folder = folder
+        self._shards = shards
+        self.scratch = scratch
+        self.count = count
+        self.totals = Totals()
+        self._rated = self._buckets("rated", _PAIR)
+        self._opt_outs = self._buckets("opt_outs", _PAIR)
+        self._active = self._buckets("active", [USER])
+        self._live = self._buckets("live", _PAIR)
+        for batch in batches(folder, CLEAN, [*_PAIR, RATING]):
+            self.totals.add(batch.select([EXPERIENCE, RATING]).to_pandas())
+            self._set_apart(self._rated, batch)
+        for batch in batches(folder, PLANNED_OPT_OUTS, _PAIR):
+            self._set_apart(self._opt_outs, batch)
+        for batch in batches(folder, USERS, [USER, "is_active"]):
+            self._set_apart(self._active, batch.filter(batch["is_active"]).select([USER]))
+
+    def read_live(self, transaction: Transaction, publication_id: int) -> None:
+        """Fetches the lists of the active publication, to be returned by `live`."""
+        rows = BinaryRows(_LIVE, lambda table: self._set_apart(self._live, table))
+        with rows.sink() as sink:
+            transaction.copy_out(
+                "select user_id, experience_id from recommender.recommendation where publication_id = %(id)s",
+                {"id": publication_id},
+                sink,
+                binary=True,
+            )
+
+    def __iter__(self) -> Iterator[Side]:
+        """The sides of all shards, those without planned users too."""
+        for shard in range(self.count):
+            yield self.of(shard)
+
+    def of(self, shard: int) -> Side:
+        """The side of one shard."""
+        planned = users_of_shard(self._folder, shard) if shard in self._shards else np.zeros(0, np.int64)
+        active = self._active.read(shard)[USER].to_numpy()
+        return Side(planned, active, self._rated.read(shard), self._opt_outs.read(shard))
+
+    def live(self, shard: int) -> pd.DataFrame:
+        """`user_id`, `experience_id` of the active publication's lists of users who belong to the shard."""
+        return self._live.read(shard)
+
+    def left_out(self) -> Iterator[pd.DataFrame]:
+        """`user_id`, `experience_id` of what planned users have rated or opted out of, shard by shard."""
+        for side in self:
+            pairs = pd.concat([side.rated, side.opt_outs])
+            yield pairs[pairs[USER].isin(side.planned)]
+
+    def _buckets(self, name: str, columns: list[str]) -> Buckets:
+        return Buckets(self.scratch / name, self.count, columns)
+
+    def _set_apart(self, buckets: Buckets, rows: Any) -> None:
+        columns = [np.asarray(rows[name]) for name in rows.schema.names if name in _PAIR]
+        buckets.add(shard_of(columns[0], self.count), *columns)

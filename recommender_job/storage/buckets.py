@@ -1,0 +1,53 @@
+"""Rows of whole numbers set apart on the disk, so that they can be looked at bucket by bucket, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+class Buckets:
+    """A table of int64 columns in so many parts.
+
+    Args:
+        folder: An empty place for the files, which is made; whoever owns the place removes them.
+        count: Number of buckets.
+        columns: Names of the columns.
+    """
+
+    def __init__(self, folder: Path, count: int, columns: Sequence[str]) -> None:
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._columns = list(columns)
+        self.count = count
+
+    def add(self, bucket: Ints, *columns: Ints) -> None:
+        """Appends rows.
+
+        Args:
+            bucket: Number of each row's bucket, from 0; shape [k].
+            columns: Values of each column; shape [k] each.
+        """
+        # So few different numbers are sorted faster when they are short.
+        order = np.argsort(bucket.astype(np.uint16), kind="stable")
+        rows = np.stack([column[order] for column in columns], axis=1)
+        ends = np.cumsum(np.bincount(bucket, minlength=self.count))
+        for number, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+            if start < end:
+                with self._file(number).open("ab") as file:
+                    file.write(rows[start:end].data)
+
+    def read(self, number: int) -> pd.DataFrame:
+        """The rows of one bucket, in the order in which they came."""
+        file = self._file(number)
+        values = np.fromfile(file, np.int64) if file.exists() else np.zeros(0, np.int64)
+        return pd.DataFrame(values.reshape(-1, len(self._columns)), columns=self._columns)
+
+    def _file(self, number: int) -> Path:
+        return self._folder / str(number)

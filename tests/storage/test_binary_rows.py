@@ -1,0 +1,128 @@
+"""What COPY writes in its binary format: every value, however the bytes come in; and rows of another shape show."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import patch
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommender_job.storage import binary_rows
+from recommender_job.storage.binary_rows import BinaryRows
+from recommender_job.storage.database import Database
+from recommender_job.tables import SOURCE_RATINGS
+
+FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)
+A_MOMENT = datetime(1969, 12, 31, 23, 59, 59, 999999, UTC)
+QUERY = """
+    select {select} from (
+        values (1::bigint, -2::bigint, 4.5::real, timestamptz '1969-12-31 23:59:59.999999+00', timestamptz 'infinity'),
+            (-9223372036854775808, 9223372036854775807, null, '-infinity', '0001-01-01 00:00:00+00'),
+            (3, 4, 'NaN', '4713-01-01 00:00+00 BC', '9999-12-31 23:59:59.999999+00'),
+            (5, 6, '-Infinity', '294276-01-01 00:00+00', '1969-12-31 23:59:59.999999+00')
+    ) as v (user_id, experience_id, rating, rated_at, updated_at)
+"""
+
+
+class Full(Exception):
+    pass
+
+
+def copied(database: Database, query: str) -> bytes:
+    sink = io.BytesIO()
+    with database.transaction() as transaction:
+        transaction.copy_out(query.format(select=BinaryRows(SOURCE_RATINGS, print).select), {}, sink, binary=True)
+    return sink.getvalue()
+
+
+def taken(writes: Sequence[bytes], block: int = 8 * 2**20) -> tuple[BinaryRows, list[pa.Table]]:
+    tables: list[pa.Table] = []
+    with patch.object(binary_rows, "BLOCK", block):
+        rows = BinaryRows(SOURCE_RATINGS, tables.append)
+        with rows.sink() as sink:
+            for data in writes:
+                sink.write(data)
+    return rows, tables
+
+
+def test_values(database: Database) -> None:
+    rows, [table] = taken([copied(database, QUERY)])
+    assert rows.rows == 4
+    assert table.schema.equals(SOURCE_RATINGS)
+    found = [tuple(row.values()) for row in table.to_pylist()]
+    assert found[0] == (1, -2, 4.5, A_MOMENT, LAST)
+    assert found[1] == (-(2**63), 2**63 - 1, None, FIRST, FIRST)
+    assert found[2] == (3, 4, pytest.approx(float("nan"), nan_ok=True), FIRST, LAST)
+    assert found[3] == (5, 6, float("-inf"), LAST, A_MOMENT)
+    assert table["rating"].null_count == 1
+
+
+ROWS = "select {{select}} from (select n::bigint as user_id, 2::bigint as experience_id, 3::real as rating, {moment} as"
+ROWS += " rated_at, now() as updated_at from generate_series(1, 100) as n) as rows"
+
+
+def test_the_same_rows_whatever_comes_at_once(database: Database) -> None:
+    whole = copied(database, ROWS.format(moment="now()"))
+    cut = st.lists(st.integers(0, len(whole)), max_size=8).map(sorted)
+
+    @given(cut, st.sampled_from([1, 63, 64, 1000]))
+    def check(places: list[int], block: int) -> None:
+        ends = [0, *places, len(whole)]
+        rows, tables = taken([whole[a:b] for a, b in itertools.pairwise(ends)], block)
+        assert pa.concat_tables(tables)["user_id"].to_pylist() == list(range(1, 101))
+        assert rows.rows == 100
+
+    check()
+
+
+@pytest.mark.parametrize("where", [1, 50, 100])
+def test_a_null_where_none_may_be_ends_the_taking(database: Database, where: int) -> None:
+    whole = copied(database, ROWS.format(moment=f"case when n <> {where} then now() end"))
+    rows, tables = taken([whole[place : place + 64] for place in range(0, len(whole), 64)], 64)
+    assert rows.rows == sum(map(len, tables)) < where
+    assert rows.rows >= where - 3
+
+
+def test_no_rows(database: Database) -> None:
+    rows, tables = taken([copied(database, ROWS.format(moment="now()") + " where false")])
+    assert (rows.rows, tables) == (0, [])
+
+
+def test_what_the_taker_raises_reaches_the_writer(database: Database) -> None:
+    whole = copied(database, ROWS.format(moment="now()"))
+    calls: list[Any] = []
+
+    def take(table: pa.Table) -> None:
+        calls.append(threading.current_thread() is threading.main_thread())
+        raise Full
+
+    def write() -> None:
+        with BinaryRows(SOURCE_RATINGS, take).sink() as sink:
+            for place in range(len(whole)):
+                sink.write(whole[place : place + 1])
+
+    with patch.object(binary_rows, "BLOCK", 64), pytest.raises(Full):
+        write()
+    assert calls[0] is False
+    assert len(calls) < 10
+
+
+def test_what_an_interrupted_copy_left_is_not_taken(database: Database) -> None:
+    whole, tables = copied(database, ROWS.format(moment="now()")), []
+
+    def write() -> None:
+        with BinaryRows(SOURCE_RATINGS, tables.append).sink() as sink:
+            sink.write(whole)
+            raise Full
+
+    with pytest.raises(Full):
+        write()
+    assert tables == []
