@@ -15,9 +15,6 @@ DOORS = (
     "recommender_job.ranking.tensorflow",
     "recommender_job.ranking.model",
     "recommender_job.ranking.serving",
-    "recommender_job.scoring.blocks",
-    "recommender_job.scoring.networks",
-    "recommender_job.scoring.offering",
 )
 
 
