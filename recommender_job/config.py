@@ -113,7 +113,7 @@ class Config(BaseSettings):
     top_n: int = Field(10, ge=1, le=1000, description="Experiences in a user's list.")
     shards: int = Field(2, ge=1, le=1024, description="Parts in which the users are scored, one task each.")
     block_pairs: int = Field(
-        100_000, ge=1, description="User-experience pairs that a thread scores at once; bounds a scoring task's memory."
+        400_000, ge=1, description="User-experience pairs that a thread scores at once; bounds a scoring task's memory."
     )
     score_threads: int | None = Field(
         None, ge=1, le=1024, description="Threads of a scoring task; default: as many as it may run at once."

@@ -1,9 +1,11 @@
 """The hidden layers of a ranking model, for one user's pairs at a time, in buffers that stay in the processor's cache.
 
 The first dense layer of a concatenation is the sum of a user part and an experience part. The experience part is
-computed once for a block of users, the user part once for each user, so that a pair costs only the sum and the layers
-above. A pair's place in its tile depends on nothing but its experience, so that its rating has the same bits whatever
-else is in the block.
+computed once for a block of users, the user part once for each user. What is added to every pair of a user alike goes
+through the layers by itself: relu(x + shift) = max(x, -shift) + shift, and a layer of that is a layer of the first plus
+a layer of the second. So a pair costs one comparison for each unit, and the products above the first layer.
+
+A pair's place in its tile depends on nothing but its experience: its rating has the same bits whatever else is scored.
 """
 
 from __future__ import annotations
@@ -28,12 +30,12 @@ class Network:
     """
 
     def __init__(self, model: TrainedModel, weight: float, vectors: Floats) -> None:
-        (kernel, self._first_bias), *self._above, (output, _) = model.layers
+        (kernel, self._bias), *self._above, (output, _) = model.layers
         self._vectors = vectors
         self._user_kernel = kernel[: vectors.shape[1]].copy()
         self._experience_kernel = kernel[vectors.shape[1] :].copy()
         self._output = (np.float32(weight) * output[:, 0]).copy()
-        self._widths = [len(bias) for bias in (self._first_bias, *(bias for _, bias in self._above))]
+        self._widths = [len(self._bias), *(len(bias) for _, bias in self._above)]
         self._tile = min(max(CACHED // (self._widths[0] + sum(self._widths)) // 16, 1) * 16, 4096)
 
     def add_every(self, users: Floats, scores: Floats) -> None:
@@ -43,17 +45,15 @@ class Network:
             users: Vectors of the users, shape [b, d].
             scores: Shape [b, m].
         """
-        parts = [self._user_part(user) for user in users]
-        experiences = len(self._vectors)
-        buffers = self._buffers(min(self._tile, experiences))
-        base = np.empty_like(buffers[0])
-        for start in range(0, experiences, self._tile):
-            stop = min(start + self._tile, experiences)
-            layers, shared = [buffer[: stop - start] for buffer in buffers], base[: stop - start]
-            np.matmul(self._vectors[start:stop], self._experience_kernel, out=shared)
-            for part, row in zip(parts, scores, strict=True):
-                np.add(shared, part, out=layers[0])
-                row[start:stop] += self._through(layers)
+        shifts = [self._shifts(user) for user in users]
+        buffers = self._buffers(len(self._vectors))
+        shared = np.empty_like(buffers[0])
+        for start in range(0, len(self._vectors), self._tile):
+            vectors = self._vectors[start : start + self._tile]
+            layers, base = [buffer[: len(vectors)] for buffer in buffers], shared[: len(vectors)]
+            np.matmul(vectors, self._experience_kernel, out=base)
+            for row, own in zip(scores, shifts, strict=True):
+                row[start : start + self._tile] += self._through(base, layers, own)
 
     def add_some(self, user: Floats, places: NDArray[np.int64], scores: Floats) -> None:
         """Adds the ratings of one user's pairs; they may differ from those of `add_every` in the last bits.
@@ -63,27 +63,31 @@ class Network:
             places: Places of the experiences, shape [k].
             scores: Shape [k].
         """
-        part, buffers = self._user_part(user), self._buffers(min(self._tile, len(places)))
+        shifts, buffers = self._shifts(user), self._buffers(len(places))
         for start in range(0, len(places), self._tile):
-            chosen = self._vectors[places[start : start + self._tile]]
-            layers = [buffer[: len(chosen)] for buffer in buffers]
-            np.matmul(chosen, self._experience_kernel, out=layers[0])
-            layers[0] += part
-            scores[start : start + len(chosen)] += self._through(layers)
+            vectors = self._vectors[places[start : start + self._tile]]
+            layers = [buffer[: len(vectors)] for buffer in buffers]
+            np.matmul(vectors, self._experience_kernel, out=layers[0])
+            scores[start : start + self._tile] += self._through(layers[0], layers, shifts)
 
-    def _user_part(self, user: Floats) -> Floats:
-        part: Floats = user @ self._user_kernel + self._first_bias
-        return part
+    def _shifts(self, user: Floats) -> list[Floats]:
+        """What all pairs of a user have in common before each relu, with the sign turned, and in the output."""
+        shift = user @ self._user_kernel + self._bias
+        shifts = [-shift]
+        for kernel, bias in self._above:
+            shift = shift @ kernel + bias
+            shifts.append(-shift)
+        return [*shifts, shift @ self._output]
 
-    def _through(self, layers: list[Floats]) -> Floats:
-        """What comes out at the end, shape [n], of what comes into the first hidden layer's relu."""
-        for (kernel, bias), below, above in zip(self._above, layers, layers[1:], strict=False):
-            np.maximum(below, 0, out=below)
+    def _through(self, base: Floats, layers: list[Floats], shifts: list[Floats]) -> Floats:
+        """What comes out at the end, shape [n], of the experience part [n, first layer's units]."""
+        np.maximum(base, shifts[0], out=layers[0])
+        for (kernel, _), shift, below, above in zip(self._above, shifts[1:], layers, layers[1:], strict=False):
             np.matmul(below, kernel, out=above)
-            np.add(above, bias, out=above)
-        np.maximum(layers[-1], 0, out=layers[-1])
+            np.maximum(above, shift, out=above)
         out: Floats = layers[-1] @ self._output
+        out += shifts[-1]
         return out
 
     def _buffers(self, rows: int) -> list[Floats]:
-        return [np.empty((rows, width), np.float32) for width in self._widths]
+        return [np.empty((min(rows, self._tile), width), np.float32) for width in self._widths]

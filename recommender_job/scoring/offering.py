@@ -47,6 +47,9 @@ class Offering:
             values: What orders the walk, shape [b, m or more], C-contiguous; -inf for what a user may not have.
             k: 1 to m.
         """
+        if not self.pins and self._cap is None:
+            places, there = best(values, k)
+            return np.where(there, places, self.none)
         kept = values[:, self._pinned]
         values[:, self._pinned] = -np.inf
         front = np.where(kept > -np.inf, np.arange(self.pins), self.none)

@@ -18,7 +18,8 @@ class Wanted:
     """
 
     def __init__(self, relevance: RelevanceModel, experiences: NDArray[np.int64]) -> None:
-        self._matrix, self._popularity = relevance.columns(experiences)
+        matrix, self._popularity = relevance.columns(experiences)
+        self._matrix = np.ascontiguousarray(matrix)  # or else SciPy copies it for every block
         self._product = None
         if relevance.factors is not None:
             self._product = Product([self._matrix, self._popularity[None]])
