@@ -38,7 +38,7 @@ def rows_among(
         name: The file.
         column: Its column, whole numbers.
         values: Ascending.
-        columns: Those to read; None: all.
+        columns: Those to read, `column` among them; None: all.
 
     Raises:
         ArtifactBroken: The file is missing or damaged, or lacks a column.
