@@ -110,6 +110,11 @@ class Config(BaseSettings):
     order_by: Literal["predicted_rating", "relevance"] = Field(
         "predicted_rating", description="What orders the list from left to right."
     )
+    predict: Literal["all", "candidates"] = Field(
+        "all",
+        description="Pairs that get a predicted rating: all, or, for large catalogues, each user's candidates only; the"
+        " lists are the same.",
+    )
     keep_all_predictions: bool = Field(
         False, description="Write the predicted rating of every user and eligible experience to the run folder."
     )
@@ -122,7 +127,10 @@ class Config(BaseSettings):
         " and experiences, two at least.",
     )
     block_pairs: int = Field(
-        100_000, ge=1, description="User-experience pairs scored at once; bounds a scoring task's memory."
+        400_000, ge=1, description="User-experience pairs that a thread scores at once; bounds a scoring task's memory."
+    )
+    score_threads: int | None = Field(
+        None, ge=1, le=1024, description="Threads of a scoring task; default: as many as it may run at once."
     )
     popularity_prior: float = Field(
         10.0, gt=0, description="Ratings' worth of pull to the mean in the default list's Bayesian average."
@@ -182,6 +190,12 @@ class Config(BaseSettings):
             raise ValueError("rating_min must lie below rating_max")
         if isinstance(self.candidates_per_user, int) and self.candidates_per_user < self.top_n:
             raise ValueError("candidates_per_user must not lie below top_n")
+        if self.predict == "candidates" and self.keep_all_predictions:
+            raise ValueError("keep_all_predictions needs predict = all: the rating of every pair is to be kept")
+        if (self.predict, self.candidates_per_user, self.order_by) == ("candidates", "all", "predicted_rating"):
+            raise ValueError(
+                "candidates_per_user = all needs predict = all, or order_by = relevance: nothing picks any"
+            )
         if self.gate.significance / COMPARISONS * (self.evaluation.resamples + 1) <= 1:
             raise ValueError(
                 "gate.significance is too low for so few evaluation.resamples: nothing could be significant"

@@ -6,9 +6,16 @@ import pkgutil
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import recommender_job
+from recommender_job.ranking.inputs import HOLDOUT, TRAIN
+from recommender_job.ratings.clean import CLEAN
+from recommender_job.scoring.plan import PLANNED_EXPERIENCES, PLANNED_OPT_OUTS, PLANNED_USERS
+from recommender_job.storage.artifacts import RunFolder
+from tests.scoring import random_worlds as worlds
 
 #: The doors to TensorFlow, imported inside functions only.
 DOORS = (
@@ -17,9 +24,6 @@ DOORS = (
     "recommender_job.ranking.graph",
     "recommender_job.ranking.model",
     "recommender_job.ranking.serving",
-    "recommender_job.scoring.blocks",
-    "recommender_job.scoring.networks",
-    "recommender_job.scoring.offering",
 )
 
 
@@ -61,6 +65,41 @@ def test_the_light_modules_load_no_heavy_ones(modules: tuple[str, ...]) -> None:
 
 def test_the_night_loads_tensorflow_only_when_it_trains() -> None:
     assert not loaded("recommender_job.nightly") & {"tensorflow", "tf_keras", "tensorflow_recommenders"}
+
+
+def test_evaluating_and_scoring_do_without_tensorflow(folder: RunFolder) -> None:
+    users, experiences = np.arange(20), np.arange(30)
+    models = worlds.predictor("average", users, experiences), worlds.relevance("interactions", users, experiences)
+    for name in ("challenger", "champion"):
+        models[0].save(folder, name)
+        models[1].save(folder, name)
+    rated = worlds.rated(users, experiences, share=0.5)
+    at = pd.Timestamp("2023-01-01", tz="UTC").as_unit("us")
+    rated = rated.assign(rating=np.float32(4) + np.arange(len(rated), dtype=np.float32) % 2, rated_at=at)
+    for name, part in ((TRAIN, rated[:-40]), (HOLDOUT, rated[-40:]), (CLEAN, rated)):
+        folder.write_table(name, part)
+    folder.finish("train", {"champion": "trained", "selection": {}})
+    folder.write_table(PLANNED_USERS, pd.DataFrame({"user_id": users, "shard": 0}))
+    offered = pd.DataFrame({"experience_id": experiences, "name": "a", "group": 0})
+    folder.write_table(PLANNED_EXPERIENCES, offered.assign(group_name=None, pin=pd.array([None] * 30, "Int64")))
+    folder.write_table(PLANNED_OPT_OUTS, rated[["user_id", "experience_id"]][:0])
+    code = f"""
+import sys
+from recommender_job.config import load_config
+from recommender_job.evaluating.stage import evaluate
+from recommender_job.ranking.predictor import Predictor
+from recommender_job.ranking.relevance import RelevanceModel
+from recommender_job.scoring.score import score
+from recommender_job.storage.artifacts import RunFolder
+folder, config = RunFolder({str(folder.path.parent)!r}, {folder.path.name!r}), load_config()
+figures = evaluate(config, folder, "challenger", "champion")
+summary = score(config, folder, 0, Predictor.load(folder, "champion"), RelevanceModel.load(folder, "champion"))
+print(figures["n"], summary["rows"] > 100, *{{name.split(".")[0] for name in sys.modules}})
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert told[:2] == ["40", "True"]
+    assert "numpy" in told
+    assert not {*told} & {"tensorflow", "tf_keras", "tensorflow_recommenders", "implicit"}
 
 
 def test_a_large_catalogues_library_is_loaded_only_where_it_is_used() -> None:

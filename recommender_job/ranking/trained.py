@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from recommender_job.ranking.ids import IdMap
+from recommender_job.ranking.ids import UNSEEN, IdMap
 from recommender_job.settings import ModelConfig
 from recommender_job.storage.artifacts import RunFolder
 
 Arrays = dict[str, NDArray[Any]]
+Floats = NDArray[np.float32]
+
+#: Pairs predicted at once.
+SLICE = 16_384
 
 
 @dataclass(frozen=True)
@@ -70,21 +75,49 @@ class TrainedModel:
         Returns:
             float32 of shape [n].
         """
-        from recommender_job.ranking.model import rebuild
+        # In slices, so that the hidden layers of a large holdout never stand in memory at once; in one thread, so that
+        # the last bits do not depend on how many there are.
+        with threadpool_limits(1, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
+            parts = [
+                self._predicted(users[start : start + SLICE], experiences[start : start + SLICE])
+                for start in range(0, max(len(users), 1), SLICE)
+            ]
+        return np.concatenate(parts)
 
-        model = rebuild(self)
-        # In slices, so that the hidden layers of a large holdout never stand in memory at once.
-        slices = range(0, max(len(users), 1), 65_536)
-        parts = [
-            model(
-                {
-                    "user": self.users.encode(users[start : start + 65_536]),
-                    "experience": self.experiences.encode(experiences[start : start + 65_536]),
-                }
-            ).numpy()
-            for start in slices
-        ]
-        return np.concatenate(parts).astype(np.float32)
+    def rows(self, side: Literal["user", "experience"], ids: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Vectors [n, d] and biases [n] of ids, as `unseen` says for those not seen in training."""
+        indexes = (self.users if side == "user" else self.experiences).encode(ids)
+        vectors = self.weights[f"{side}_embedding"][indexes]
+        bias = np.zeros(len(ids), np.float32)
+        if self.settings.bias_terms:
+            bias = self.weights[f"{side}_bias"][indexes, 0]
+        if self.settings.unseen == "zero":
+            known = (indexes != UNSEEN).astype(np.float32)
+            vectors, bias = vectors * known[:, None], bias * known
+        return vectors, bias
+
+    @property
+    def layers(self) -> list[tuple[Floats, Floats]]:
+        """Kernel and bias of each dense layer, the output layer last; its bias, `output_bias`, stands apart."""
+        if not self.settings.dense:
+            return []
+        names = [f"hidden_{i}" for i in range(len(self.settings.hidden_layers))]
+        hidden = [(self.weights[f"{name}_kernel"], self.weights[f"{name}_bias"]) for name in names]
+        return [*hidden, (self.weights["output_kernel"], np.zeros(1, np.float32))]
+
+    def _predicted(self, users: NDArray[np.int64], experiences: NDArray[np.int64]) -> Floats:
+        user, user_bias = self.rows("user", users)
+        experience, experience_bias = self.rows("experience", experiences)
+        rating = self.weights["output_bias"][0] + user_bias + experience_bias
+        if self.settings.dot_product:
+            rating += np.einsum("nd,nd->n", user, experience)
+        if self.layers:
+            *hidden, (output, _) = self.layers
+            values = np.concatenate([user, experience], axis=1)
+            for kernel, bias in hidden:
+                values = np.maximum(values @ kernel + bias, 0)
+            rating += (values @ output)[:, 0]
+        return np.asarray(rating, np.float32)
 
     def _arrays(self) -> Arrays:
         return {**self.weights, "user_ids": self.users.ids, "experience_ids": self.experiences.ids}

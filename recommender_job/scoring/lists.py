@@ -1,9 +1,9 @@
-"""Top-N lists as a frame."""
+"""Top-N lists as frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from recommender_job.config import Config
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
+from recommender_job.scoring.blocks import Block, Scorer
+from recommender_job.scoring.product import one_thread_each, usable_threads
 from recommender_job.scoring.rules import Rules
 from recommender_job.scoring.taken import Taken
 from recommender_job.tables import EXPERIENCE, LISTS, PREDICTED, RANK, USER, checked
@@ -19,81 +21,169 @@ from recommender_job.tables import EXPERIENCE, LISTS, PREDICTED, RANK, USER, che
 #: Users of a block and their predicted ratings of every experience, shape [users, experiences].
 OnScores = Callable[[NDArray[np.int64], NDArray[np.float32]], None]
 
+#: Rows of a part, about.
+PART_ROWS = 100_000
 
-def top_lists(
-    predictor: Predictor,
-    users: NDArray[np.int64],
-    experiences: NDArray[np.int64],
-    rated: pd.DataFrame,
-    *,
-    n: int,
-    scale: tuple[float, float],
-    block_pairs: int,
-    relevance: RelevanceModel | None = None,
-    candidates: int = 0,
-    order_by: Literal["predicted_rating", "relevance"] = "predicted_rating",
-    on_scores: OnScores | None = None,
-    rules: Rules | None = None,
-) -> pd.DataFrame:
-    """Each user's list, without what the user has rated or opted out of.
+
+class ListMaker:
+    """Makes users' lists, without what they have rated or opted out of, from a fixed set of experiences.
 
     Relevance picks the candidates; of these the n with the highest predicted rating are the list, best first. With
     `order_by="relevance"`, the n most relevant are, most relevant first. What is pinned stands in front of that.
 
     Args:
         predictor: Predicts the ratings.
-        users: Ids, ascending.
         experiences: Ids that may be recommended, ascending.
-        rated: `user_id`, `experience_id` of ratings; those of other experiences only tell relevance about the user.
         n: Length of the lists; shorter where fewer experiences are left.
         scale: Predicted ratings are clipped to it after ranking, so that clipping makes no ties.
-        block_pairs: Pairs scored at once.
+        block_pairs: Pairs scored at once by each thread.
         relevance: None: every experience is a candidate, and the predicted rating decides alone.
         candidates: How many relevance picks, n at least.
         order_by: What orders a list.
         on_scores: Given the predicted ratings of every pair, block by block, clipped.
         rules: Opt-outs, pinned experiences and caps of groups; None: none.
+        predict: Whether all pairs get a predicted rating, or, where relevance picks, the candidates only. The lists
+            are the same.
+        threads: None: as many as the process may run at once. The lists are the same.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        experiences: NDArray[np.int64],
+        *,
+        n: int,
+        scale: tuple[float, float],
+        block_pairs: int,
+        relevance: RelevanceModel | None = None,
+        candidates: int = 0,
+        order_by: Literal["predicted_rating", "relevance"] = "predicted_rating",
+        on_scores: OnScores | None = None,
+        rules: Rules | None = None,
+        predict: Literal["all", "candidates"] = "candidates",
+        threads: int | None = None,
+    ) -> None:
+        self._experiences, self._scale, self._block_pairs = experiences, scale, block_pairs
+        self._relevance, self._rules, self._on_scores = relevance, rules, on_scores
+        self._threads = usable_threads(threads)
+        with one_thread_each():
+            self._scorer = Scorer(
+                predictor,
+                experiences,
+                n=n,
+                relevance=relevance,
+                candidates=candidates,
+                by_relevance=order_by == "relevance",
+                rules=rules,
+                predict_every=predict == "all",
+                keep_every=on_scores is not None,
+            )
+
+    def lists(self, users: NDArray[np.int64], rated: pd.DataFrame) -> Iterator[pd.DataFrame]:
+        """The users' lists in parts, so that their memory does not grow with the users.
+
+        Args:
+            users: Ids, ascending.
+            rated: `user_id`, `experience_id` of their ratings; those of other experiences only tell relevance about
+                the user, those of other users do not matter.
+
+        Yields:
+            Frames of `tables.LISTS`, ascending by user and rank. Equal scores rank by experience id.
+
+        Raises:
+            TrainingDiverged: A predicted rating or a relevance is not a finite number.
+        """
+        if not len(users) or not len(self._experiences):
+            return
+        taken = Taken.of(rated, users, self._experiences)
+        if self._rules is not None and len(self._rules.opt_outs):
+            # Opt-outs say nothing about what a user has taken up: relevance is not told of them.
+            left_out = pd.concat([rated[[USER, EXPERIENCE]], self._rules.opt_outs], ignore_index=True)
+            taken = Taken.of(left_out, users, self._experiences)
+        features = self._relevance.features(users, rated) if self._relevance else None
+        columns: list[tuple[NDArray[np.generic], ...]] = []
+        with one_thread_each():
+            for block in self._scorer.top(users, taken, self._block_pairs, features, self._threads):
+                owners = users[block.start : block.start + len(block.places)]
+                if self._on_scores and block.every is not None:
+                    self._on_scores(owners, np.clip(block.every, *self._scale))
+                columns.append(self._columns(owners, block))
+                if sum(len(column[0]) for column in columns) >= PART_ROWS:
+                    yield _frame(columns)
+                    columns = []
+        if columns:
+            yield _frame(columns)
+
+    def _columns(self, owners: NDArray[np.int64], block: Block) -> tuple[NDArray[np.generic], ...]:
+        left, shape = block.there, block.places.shape
+        return (
+            np.broadcast_to(owners[:, None], shape)[left],
+            np.broadcast_to(np.arange(1, shape[1] + 1, dtype=np.int16), shape)[left],
+            self._experiences[block.places[left]],
+            np.clip(block.scores[left], *self._scale).astype(np.float32),
+        )
+
+
+def _frame(columns: list[tuple[NDArray[np.generic], ...]]) -> pd.DataFrame:
+    joined = (np.concatenate(parts) for parts in zip(*columns, strict=True))
+    return checked(pd.DataFrame(dict(zip((USER, RANK, EXPERIENCE, PREDICTED), joined, strict=True))), LISTS)
+
+
+def empty_lists() -> pd.DataFrame:
+    """A frame of `tables.LISTS` without rows."""
+    return pd.DataFrame({name: pd.Series(dtype=str(column.dtype)) for name, column in LISTS.columns.items()})
+
+
+def top_lists(
+    predictor: Predictor, users: NDArray[np.int64], experiences: NDArray[np.int64], rated: pd.DataFrame, **how: Any
+) -> pd.DataFrame:
+    """The lists of some users in one frame.
+
+    Args:
+        predictor: Predicts the ratings.
+        users: Ids, ascending.
+        experiences: Ids that may be recommended, ascending.
+        rated: `user_id`, `experience_id` of ratings.
+        **how: As `ListMaker` takes it.
 
     Returns:
-        A frame of `tables.LISTS`, ascending by user and rank. Equal scores rank by experience id.
+        A frame of `tables.LISTS`, ascending by user and rank.
     """
-    from recommender_job.scoring.blocks import Scorer
+    parts = list(ListMaker(predictor, experiences, **how).lists(users, rated))
+    return pd.concat(parts, ignore_index=True) if parts else empty_lists()
 
-    if not len(users) or not len(experiences):
-        return pd.DataFrame({name: pd.Series(dtype=str(column.dtype)) for name, column in LISTS.columns.items()})
-    scorer = Scorer(
+
+def configured(
+    config: Config,
+    predictor: Predictor,
+    relevance: RelevanceModel,
+    experiences: NDArray[np.int64],
+    *,
+    n: int,
+    on_scores: OnScores | None = None,
+    rules: Rules | None = None,
+    predict: Literal["all", "candidates"] = "candidates",
+) -> ListMaker:
+    """Makes lists as `candidates_per_user` and `order_by` say, in blocks and threads as the settings say.
+
+    `rules` are given by whoever publishes the lists. Figures of a model are of its lists without them.
+    """
+    by_rating_alone = config.candidates_per_user == "all" and config.order_by == "predicted_rating"
+    candidates = len(experiences) if config.candidates_per_user == "all" else config.candidates_per_user or n
+    return ListMaker(
         predictor,
         experiences,
         n=n,
-        relevance=relevance,
+        scale=(config.rating_min, config.rating_max),
+        block_pairs=config.block_pairs,
+        relevance=None if by_rating_alone else relevance,
         candidates=candidates,
-        by_relevance=order_by == "relevance",
+        order_by=config.order_by,
+        on_scores=on_scores,
         rules=rules,
+        predict=predict,
+        threads=config.score_threads,
     )
-    taken = Taken.of(rated, users, experiences)
-    if rules is not None and len(rules.opt_outs):
-        # Opt-outs say nothing about what a user has taken up: relevance is not told of them.
-        left_out = pd.concat([rated[[USER, EXPERIENCE]], rules.opt_outs], ignore_index=True)
-        taken = Taken.of(left_out, users, experiences)
-    features = relevance.features(users, rated) if relevance else None
-    parts = []
-    for block in scorer.top(users, taken, max(1, block_pairs // len(experiences)), features):
-        owners = users[block.start : block.start + len(block.places)]
-        if on_scores:
-            on_scores(owners, np.clip(block.every, *scale))
-        left = block.there
-        ranks = np.broadcast_to(np.arange(1, block.places.shape[1] + 1, dtype=np.int16), block.places.shape)
-        parts.append(
-            pd.DataFrame(
-                {
-                    USER: np.broadcast_to(owners[:, None], block.places.shape)[left],
-                    RANK: ranks[left],
-                    EXPERIENCE: experiences[block.places[left]],
-                    PREDICTED: np.clip(block.scores[left], *scale).astype(np.float32),
-                }
-            )
-        )
-    return checked(pd.concat(parts, ignore_index=True), LISTS)
 
 
 def configured_lists(
@@ -105,26 +195,8 @@ def configured_lists(
     rated: pd.DataFrame,
     *,
     n: int,
-    on_scores: OnScores | None = None,
     rules: Rules | None = None,
 ) -> pd.DataFrame:
-    """`top_lists` as `candidates_per_user` and `order_by` say.
-
-    `rules` are given by whoever publishes the lists. Figures of a model are of its lists without them.
-    """
-    by_rating_alone = config.candidates_per_user == "all" and config.order_by == "predicted_rating"
-    candidates = len(experiences) if config.candidates_per_user == "all" else config.candidates_per_user or n
-    return top_lists(
-        predictor,
-        users,
-        experiences,
-        rated,
-        n=n,
-        scale=(config.rating_min, config.rating_max),
-        block_pairs=config.block_pairs,
-        relevance=None if by_rating_alone else relevance,
-        candidates=candidates,
-        order_by=config.order_by,
-        on_scores=on_scores,
-        rules=rules,
-    )
+    """`top_lists` as the settings say."""
+    parts = list(configured(config, predictor, relevance, experiences, n=n, rules=rules).lists(users, rated))
+    return pd.concat(parts, ignore_index=True) if parts else empty_lists()

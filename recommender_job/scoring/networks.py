@@ -1,73 +1,93 @@
-"""The networks of a predictor, prepared to score blocks of users against a fixed set of experiences.
+"""The hidden layers of a ranking model, for one user's pairs at a time, in buffers that stay in the processor's cache.
 
 The first dense layer of a concatenation is the sum of a user part and an experience part. The experience part is
-computed once for all users, the user part once for each user, so that a pair costs only the sum and the layers above.
-Imports TensorFlow: import this module inside functions only.
+computed once for a block of users, the user part once for each user. What is added to every pair of a user alike goes
+through the layers by itself: relu(x + shift) = max(x, -shift) + shift, and a layer of that is a layer of the first plus
+a layer of the second. So a pair costs one comparison for each unit, and the products above the first layer.
+
+A pair's place in its tile depends on nothing but its experience: its rating has the same bits whatever else is scored.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender_job.ranking.ids import UNSEEN
-from recommender_job.ranking.tensorflow import tf
 from recommender_job.ranking.trained import TrainedModel
+from recommender_job.scoring.product import Floats
 
-Floats = NDArray[np.float32]
+#: Values of all layers of a tile, at most: 768 KiB, what a core's second-level cache holds beside the weights.
+CACHED = 196_608
 
 
 class Network:
-    """One ranking model, prepared for a fixed set of experiences."""
+    """The dense layers of a model that has hidden ones, prepared for a fixed set of experiences.
 
-    def __init__(self, model: TrainedModel, weight: float, experiences: NDArray[np.int64]) -> None:
-        self.weight = np.float32(weight)
-        self._model = model
-        vectors, bias = self._rows("experience", model.experiences.encode(experiences))
-        self._experience_vectors = tf.constant(vectors)
-        self._experience_bias = tf.constant(bias + model.weights["output_bias"])
-        self._layers = _layers(model)
-        if self._layers:
-            kernel, first_bias = self._layers[0]
-            width = model.settings.embedding_dimension
-            self._user_kernel = tf.constant(kernel[:width])
-            self._experience_part = tf.constant(vectors @ kernel[width:] + first_bias)
+    Args:
+        model: The model.
+        weight: What its output is multiplied by.
+        vectors: Vectors of the experiences, shape [m, d].
+    """
 
-    def user_rows(self, users: NDArray[np.int64]) -> tuple[Any, Any]:
-        """Vectors [b, d] and biases [b] of users."""
-        vectors, bias = self._rows("user", self._model.users.encode(users))
-        return tf.constant(vectors), tf.constant(bias)
+    def __init__(self, model: TrainedModel, weight: float, vectors: Floats) -> None:
+        (kernel, self._bias), *self._above, (output, _) = model.layers
+        self._vectors = vectors
+        self._user_kernel = kernel[: vectors.shape[1]].copy()
+        self._experience_kernel = kernel[vectors.shape[1] :].copy()
+        self._output = (np.float32(weight) * output[:, 0]).copy()
+        self._widths = [len(self._bias), *(len(bias) for _, bias in self._above)]
+        self._tile = min(max(CACHED // (self._widths[0] + sum(self._widths)) // 16, 1) * 16, 4096)
 
-    def scores(self, vectors: Any, bias: Any) -> Any:
-        """Predicted ratings of users' rows, shape [b, m]."""
-        scores = bias[:, tf.newaxis] + self._experience_bias
-        if self._model.settings.dot_product:
-            scores += tf.linalg.matmul(vectors, self._experience_vectors, transpose_b=True)
-        if self._layers:
-            hidden = (vectors @ self._user_kernel)[:, tf.newaxis, :] + self._experience_part[tf.newaxis, :, :]
-            hidden = tf.reshape(hidden, [-1, self._experience_part.shape[1]])
-            for kernel, layer_bias in self._layers[1:]:
-                hidden = tf.nn.bias_add(tf.nn.relu(hidden) @ kernel, layer_bias)
-            scores += tf.reshape(hidden, tf.shape(scores))
-        return scores
+    def add_every(self, users: Floats, scores: Floats) -> None:
+        """Adds the ratings of every pair.
 
-    def _rows(self, side: str, indexes: NDArray[np.int32]) -> tuple[Floats, Floats]:
-        weights = self._model.weights
-        vectors = weights[f"{side}_embedding"][indexes]
-        bias = weights[f"{side}_bias"][indexes, 0] if f"{side}_bias" in weights else np.zeros(len(indexes), np.float32)
-        if self._model.settings.unseen == "zero":
-            known = (indexes != UNSEEN).astype(np.float32)
-            vectors, bias = vectors * known[:, None], bias * known
-        return vectors, bias
+        Args:
+            users: Vectors of the users, shape [b, d].
+            scores: Shape [b, m].
+        """
+        shifts = [self._shifts(user) for user in users]
+        buffers = self._buffers(len(self._vectors))
+        shared = np.empty_like(buffers[0])
+        for start in range(0, len(self._vectors), self._tile):
+            vectors = self._vectors[start : start + self._tile]
+            layers, base = [buffer[: len(vectors)] for buffer in buffers], shared[: len(vectors)]
+            np.matmul(vectors, self._experience_kernel, out=base)
+            for row, own in zip(scores, shifts, strict=True):
+                row[start : start + self._tile] += self._through(base, layers, own)
 
+    def add_some(self, user: Floats, places: NDArray[np.int64], scores: Floats) -> None:
+        """Adds the ratings of one user's pairs; they may differ from those of `add_every` in the last bits.
 
-def _layers(model: TrainedModel) -> list[tuple[Floats, Floats]]:
-    """Kernel and bias of each dense layer; the output layer's bias stands apart, as `output_bias`."""
-    if not model.settings.dense:
-        return []
-    weights = model.weights
-    names = [f"hidden_{i}" for i in range(len(model.settings.hidden_layers))]
-    layers = [(weights[f"{name}_kernel"], weights[f"{name}_bias"]) for name in names]
-    return [*layers, (weights["output_kernel"], np.zeros(1, np.float32))]
+        Args:
+            user: Shape [d].
+            places: Places of the experiences, shape [k].
+            scores: Shape [k].
+        """
+        shifts, buffers = self._shifts(user), self._buffers(len(places))
+        for start in range(0, len(places), self._tile):
+            vectors = self._vectors[places[start : start + self._tile]]
+            layers = [buffer[: len(vectors)] for buffer in buffers]
+            np.matmul(vectors, self._experience_kernel, out=layers[0])
+            scores[start : start + self._tile] += self._through(layers[0], layers, shifts)
+
+    def _shifts(self, user: Floats) -> list[Floats]:
+        """What all pairs of a user have in common before each relu, with the sign turned, and in the output."""
+        shift = user @ self._user_kernel + self._bias
+        shifts = [-shift]
+        for kernel, bias in self._above:
+            shift = shift @ kernel + bias
+            shifts.append(-shift)
+        return [*shifts, shift @ self._output]
+
+    def _through(self, base: Floats, layers: list[Floats], shifts: list[Floats]) -> Floats:
+        """What comes out at the end, shape [n], of the experience part [n, first layer's units]."""
+        np.maximum(base, shifts[0], out=layers[0])
+        for (kernel, _), shift, below, above in zip(self._above, shifts[1:], layers, layers[1:], strict=False):
+            np.matmul(below, kernel, out=above)
+            np.maximum(above, shift, out=above)
+        out: Floats = layers[-1] @ self._output
+        out += shifts[-1]
+        return out
+
+    def _buffers(self, rows: int) -> list[Floats]:
+        return [np.empty((min(rows, self._tile), width), np.float32) for width in self._widths]

@@ -1,106 +1,86 @@
-"""Pinned experiences and caps of groups, on blocks of scores in the TensorFlow graph.
+"""Pinned experiences and caps of groups, on blocks of values.
 
-Taking the first of an order and skipping what would be the (cap + 1)-th of its group keeps exactly the first `cap` of
-each group, since one group's experiences do not matter to another's. So the cap is a top-k within each group. Groups
-stand in tables of about equal size, so that padding at most doubles a block.
-Imports TensorFlow: import this module inside functions only.
+Candidates are found by walking down an order from the pinned experiences on, passing over what would be one too many of
+its group. Nobody's walk goes far: so the first of the order are looked at, and more only for those who need more.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender_job.ranking.tensorflow import tf
+from recommender_job.scoring.best import Places, best
+from recommender_job.scoring.product import Floats
 from recommender_job.scoring.rules import Rules
 
 
 class Offering:
-    """The rules for a fixed set of experiences.
+    """The rules for a fixed set of m experiences.
 
-    It arranges a block's columns so that the pinned experiences come first, in their order, and the others follow by
-    id: where values are equal, the first column is the one that goes first.
+    Pinned experiences are counted as columns 0 to p - 1, in their order, the others as p + place; `none`, which is
+    higher, stands for nothing. So where values are equal, the lower column goes first.
 
     Args:
-        rules: Of the scored experiences.
+        rules: Of the scored experiences; None: there are none.
+        experiences: m.
     """
 
-    def __init__(self, rules: Rules) -> None:
-        others = np.setdiff1d(np.arange(len(rules.group)), rules.pinned)
-        arranged = np.concatenate([rules.pinned, others])
-        group = rules.group[arranged]
-        self.places = tf.constant(arranged, tf.int64)
-        self._pins = len(rules.pinned)
-        self._cap = rules.max_per_group
-        self._tables = _tables(group, self._cap) if self._cap else []
-        too_large = np.zeros(len(group), np.bool_)
-        for table, is_real in self._tables:
-            too_large[table[is_real]] = True
-        self._too_large = tf.constant(too_large)
+    def __init__(self, rules: Rules | None, experiences: int) -> None:
+        self._pinned = rules.pinned if rules else np.zeros(0, np.int64)
+        self._cap = rules.max_per_group if rules else None
+        self.pins = len(self._pinned)
+        self.none = self.pins + experiences
+        self._places = np.concatenate([self._pinned, np.arange(experiences), [0]])
+        if rules and self._cap:
+            self._group = np.concatenate([rules.group[self._pinned], rules.group, [-1]])
+            if np.bincount(rules.group).max(initial=0) <= self._cap:
+                self._cap = None  # it binds nobody
 
-    @property
-    def matters(self) -> bool:
-        """Whether any list can be other than without these rules."""
-        return bool(self._pins or self._tables)
+    def places(self, columns: Places) -> Places:
+        """Places of the experiences; 0 for `none`."""
+        return self._places[columns]
 
-    def picking(self, order: Any) -> Any:
-        """What the order of picking becomes under the rules.
+    def walk(self, values: Floats, k: int) -> Places:
+        """The first k columns of each row's walk, or `none` where nothing is left.
 
         Args:
-            order: Values of experiences, shape [b, m]; -inf for what a user may not have.
-
-        Returns:
-            Shape [b, m], columns arranged: +inf for pinned ones that stand, -inf for what may not stand.
+            values: What orders the walk, shape [b, m or more], C-contiguous; -inf for what a user may not have.
+            k: 1 to m.
         """
-        order = tf.gather(order, self.places, axis=1)
-        if self._pins:
-            # Of too many pinned ones of a group the first are kept below, as of any equal values.
-            stands = order[:, : self._pins] > -np.inf
-            order = tf.concat([tf.where(stands, np.inf, -np.inf), order[:, self._pins :]], axis=1)
-        return self._capped(order)
+        if not self.pins and self._cap is None:
+            places, there = best(values, k)
+            return np.where(there, places, self.none)
+        kept = values[:, self._pinned]
+        values[:, self._pinned] = -np.inf
+        front = np.where(kept > -np.inf, np.arange(self.pins), self.none)
+        found = np.full((len(values), k), self.none)
+        asking, seen = np.arange(len(values)), k if self._cap is None else min(2 * k, self.none - self.pins)
+        while len(asking):
+            others, there = best(values if len(asking) == len(values) else values[asking], seen)
+            columns = np.concatenate([front[asking], np.where(there, others + self.pins, self.none)], axis=1)
+            allowed = self._allowed(columns)
+            first = np.argsort(~allowed, axis=1, kind="stable")[:, :k]
+            found[asking] = np.where(
+                np.take_along_axis(allowed, first, axis=1), np.take_along_axis(columns, first, axis=1), self.none
+            )
+            # Who has fewer than k of so many has seen everything, or must look further.
+            asking = asking[(found[asking, -1] == self.none) & there[:, -1]]
+            asking = asking if seen < self.none - self.pins else asking[:0]
+            seen = min(4 * seen, self.none - self.pins)
+        values[:, self._pinned] = kept
+        return found
 
-    def ordering(self, values: Any, picking: Any) -> Any:
-        """The same of values that order the candidates.
-
-        Args:
-            values: Shape [b, m].
-            picking: What `picking` returned.
-        """
-        values = tf.gather(values, self.places, axis=1)
-        return tf.where(tf.math.is_inf(picking), picking, values)
-
-    def _capped(self, order: Any) -> Any:
-        if not self._tables:
-            return order
-        capped = tf.where(self._too_large, -np.inf, order)
-        users = tf.shape(order)[0]
-        for table, is_real in self._tables:
-            groups, size = table.shape
-            members = tf.where(is_real, tf.gather(order, table, axis=1), -np.inf)
-            best, where = tf.math.top_k(members, self._cap)
-            # There are more real members than the cap and they stand first, so that padding is never among the best.
-            kept = tf.gather(table.ravel(), where + np.arange(groups, dtype=np.int32)[:, None] * size)
-            rows = tf.broadcast_to(tf.range(users, dtype=tf.int64)[:, None, None], tf.shape(kept))
-            capped = tf.tensor_scatter_nd_update(capped, tf.stack([rows, kept], axis=-1), best)
-        return capped
-
-
-def _tables(group: NDArray[np.int64], cap: int) -> list[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-    """Columns of the groups that have more than `cap`, and which entries are real: a pair for each class of sizes.
-
-    Both have shape [groups, size]; sizes of a table differ by less than a factor of two.
-    """
-    columns = np.argsort(group, kind="stable")
-    members = np.split(columns, np.flatnonzero(np.diff(group[columns])) + 1)
-    classes: dict[int, list[NDArray[np.int64]]] = {}
-    for own in members:
-        if len(own) > cap:
-            classes.setdefault(len(own).bit_length(), []).append(own)
-    tables = []
-    for groups in classes.values():
-        size = max(map(len, groups))
-        table = np.stack([np.pad(own, (0, size - len(own))) for own in groups])
-        tables.append((table, np.arange(size) < np.array([[len(own)] for own in groups])))
-    return tables
+    def _allowed(self, columns: Places) -> NDArray[np.bool_]:
+        """Which columns of a walk are not one too many of their group, nor `none`."""
+        real = columns < self.none
+        if self._cap is None:
+            return real
+        group = self._group[columns]
+        order = np.argsort(group, axis=1, kind="stable")
+        group = np.take_along_axis(group, order, axis=1)
+        place = np.broadcast_to(np.arange(group.shape[1]), group.shape)
+        begins = np.concatenate([np.ones((len(group), 1), np.bool_), group[:, 1:] != group[:, :-1]], axis=1)
+        earlier = np.empty(group.shape, np.int64)
+        since = place - np.maximum.accumulate(np.where(begins, place, 0), axis=1)
+        np.put_along_axis(earlier, order, since, axis=1)
+        return real & (earlier < self._cap)

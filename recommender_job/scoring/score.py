@@ -13,11 +13,15 @@ from recommender_job.config import Config
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ratings.clean import CLEAN
-from recommender_job.scoring.lists import configured_lists
+from recommender_job.scoring.lists import OnScores, configured, empty_lists
 from recommender_job.scoring.plan import PLANNED_OPT_OUTS, planned_experiences, users_of_shard
 from recommender_job.scoring.rules import Rules
 from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.lookup import rows_among
 from recommender_job.tables import ALL_PREDICTIONS, EXPERIENCE, USER
+
+#: Users whose ratings are in memory at once; the clean ratings are read once for so many.
+USERS_TOGETHER = 100_000
 
 
 def lists_file(shard: int) -> str:
@@ -36,33 +40,51 @@ def score(
     """Writes the lists of one shard and, with `keep_all_predictions`, the predicted rating of each of its pairs.
 
     Returns:
-        `users`, `rows`, `pairs` scored, and `model_version`.
+        `users`, `rows`, `pairs` of users and experiences, and `model_version`.
     """
     users = users_of_shard(folder, shard)
     planned = planned_experiences(folder)
     experiences = planned[EXPERIENCE].to_numpy()
-    opt_outs = folder.read_frame(PLANNED_OPT_OUTS)
-    opt_outs = opt_outs[opt_outs[USER].isin(users)]
+    opt_outs = rows_among(folder, PLANNED_OPT_OUTS, USER, users)
     rules = Rules.of(planned, opt_outs, config.rules.max_per_group)
-    rated = folder.read_frame(CLEAN)[[USER, EXPERIENCE]]
-    rated = rated[rated[USER].isin(users)]
+    rows = 0
     with contextlib.ExitStack() as stack:
         keep = None
         folder.remove(predictions_file(shard))  # of an earlier attempt, perhaps by another model
         if config.keep_all_predictions:
-            write = stack.enter_context(folder.table_writer(predictions_file(shard), ALL_PREDICTIONS))
-
-            def keep(block: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
-                columns = [np.repeat(block, len(experiences)), np.tile(experiences, len(block)), scores.ravel()]
-                write(pa.table(columns, schema=ALL_PREDICTIONS))
-
-        lists = configured_lists(
-            config, predictor, relevance, users, experiences, rated, n=config.top_n, on_scores=keep, rules=rules
+            keep = _writer(stack, folder, predictions_file(shard), experiences)
+        maker = configured(
+            config,
+            predictor,
+            relevance,
+            experiences,
+            n=config.top_n,
+            on_scores=keep,
+            rules=rules,
+            predict=config.predict,
         )
-    folder.write_table(lists_file(shard), lists)
+        schema = pa.Schema.from_pandas(empty_lists(), preserve_index=False)
+        write = stack.enter_context(folder.table_writer(lists_file(shard), schema))
+        for start in range(0, len(users), USERS_TOGETHER):
+            part = users[start : start + USERS_TOGETHER]
+            rated = rows_among(folder, CLEAN, USER, part, columns=[USER, EXPERIENCE])
+            for lists in maker.lists(part, rated):
+                write(pa.Table.from_pandas(lists, schema, preserve_index=False))
+                rows += len(lists)
     return {
         "users": len(users),
-        "rows": len(lists),
+        "rows": rows,
         "pairs": len(users) * len(experiences),
         "model_version": predictor.version,
     }
+
+
+def _writer(stack: contextlib.ExitStack, folder: RunFolder, name: str, experiences: NDArray[np.int64]) -> OnScores:
+    """Writes the predicted ratings of blocks of users into a file that is there when the stack ends well."""
+    write = stack.enter_context(folder.table_writer(name, ALL_PREDICTIONS))
+
+    def keep(block: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
+        columns = [np.repeat(block, len(experiences)), np.tile(experiences, len(block)), scores.ravel()]
+        write(pa.table(columns, schema=ALL_PREDICTIONS))
+
+    return keep

@@ -26,13 +26,20 @@ class Taken:
     @classmethod
     def of(cls, rated: pd.DataFrame, users: NDArray[np.int64], experiences: NDArray[np.int64]) -> Taken:
         """Where the rated pairs stand in `users` and `experiences`, both ascending; others are left away."""
-        inside = rated[rated[USER].isin(users) & rated[EXPERIENCE].isin(experiences)]
-        user_place = np.searchsorted(users, inside[USER])
-        experience_place = np.searchsorted(experiences, inside[EXPERIENCE])
-        order = np.argsort(user_place, kind="stable")
-        return cls(user_place[order], experience_place[order])
+        user_place, is_user = _places(rated[USER].to_numpy(), users)
+        experience_place, is_experience = _places(rated[EXPERIENCE].to_numpy(), experiences)
+        inside = is_user & is_experience
+        pairs = user_place[inside] * len(experiences) + experience_place[inside]
+        pairs.sort()
+        return cls(*np.divmod(pairs, len(experiences)))
 
     def within(self, start: int, stop: int) -> NDArray[np.int64]:
         """Pairs of the users from `start` up to `stop`, users counted from `start`; shape [m, 2]."""
         first, last = np.searchsorted(self.user_place, [start, stop])
         return np.stack([self.user_place[first:last] - start, self.experience_place[first:last]], axis=1)
+
+
+def _places(ids: NDArray[np.int64], among: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Place of each id, and whether it is there at all."""
+    place = np.minimum(np.searchsorted(among, ids), len(among) - 1)
+    return place, among[place] == ids

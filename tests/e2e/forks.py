@@ -22,9 +22,6 @@ DOORS = (
     "ranking.tensorflow",
     "ranking.model",
     "ranking.serving",
-    "scoring.blocks",
-    "scoring.networks",
-    "scoring.offering",
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from recommender_job.config import load_config
@@ -15,6 +16,8 @@ from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ranking.trained import TrainedModel
 from recommender_job.ratings.clean import CLEAN
+from recommender_job.scoring import lists as lists_module
+from recommender_job.scoring import score as score_module
 from recommender_job.scoring.plan import PLANNED_EXPERIENCES, PLANNED_OPT_OUTS, PLANNED_USERS
 from recommender_job.scoring.score import lists_file, predictions_file, score
 from recommender_job.storage.artifacts import RunFolder
@@ -83,6 +86,35 @@ def test_what_is_listed_is_predicted_the_same(scored: Callable[..., RunFolder]) 
 def test_the_lists_do_not_depend_on_it(scored: Callable[..., RunFolder]) -> None:
     without = scored().read_frame(lists_file(0))
     pd.testing.assert_frame_equal(scored(keep_all_predictions=True).read_frame(lists_file(0)), without)
+
+
+def test_a_shard_read_a_few_users_at_a_time_is_the_same(
+    scored: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written() -> list[pd.DataFrame]:
+        folder = scored(keep_all_predictions=True)
+        return [folder.read_frame(name(0)) for name in (lists_file, predictions_file)]
+
+    whole = written()
+    for users in (1, 3):
+        monkeypatch.setattr(score_module, "USERS_TOGETHER", users)
+        for found, expected in zip(written(), whole, strict=True):
+            pd.testing.assert_frame_equal(found, expected)
+    assert len(whole[0]) == 8
+
+
+def test_lists_are_written_in_parts(scored: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = scored().read_frame(lists_file(0))
+    monkeypatch.setattr(lists_module, "PART_ROWS", 3)
+    folder = scored()
+    pd.testing.assert_frame_equal(folder.read_frame(lists_file(0)), whole)
+    assert pq.ParquetFile(str(folder.path / lists_file(0))).num_row_groups == 2
+
+
+def test_a_shard_of_nobody_has_an_empty_file(scored: Callable[..., RunFolder]) -> None:
+    lists = scored(7).read_frame(lists_file(7))
+    assert lists.empty
+    assert [str(kind) for kind in lists.dtypes] == ["int64", "int16", "int64", "float32"]
 
 
 def test_nothing_without_the_switch(scored: Callable[..., RunFolder]) -> None:

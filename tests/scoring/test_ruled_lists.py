@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,26 +29,6 @@ NOTHING = pd.DataFrame({"user_id": [], "experience_id": []}, dtype="int64")
 
 def ruled(group: Any, cap: int | None = None, pins: Any = (), opt_outs: pd.DataFrame = NOTHING) -> Rules:
     return Rules(np.array(group, np.int64), np.array(pins, np.int64), cap, opt_outs)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _eagerly() -> Iterator[None]:
-    """Without tracing a graph for each list, which takes a hundred times as long as the list."""
-    from recommender_job.ranking.tensorflow import tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-@pytest.fixture
-def _in_the_graph() -> Iterator[None]:
-    """As in a night."""
-    from recommender_job.ranking.tensorflow import tf
-
-    tf.config.run_functions_eagerly(False)
-    yield
-    tf.config.run_functions_eagerly(True)
 
 
 @pytest.fixture
@@ -151,7 +131,6 @@ def test_rules_apply_only_where_they_are_given(
     pd.testing.assert_frame_equal(configured_lists(config, *ask, n=3), configured_lists(plain, *ask, n=3))
 
 
-@pytest.mark.usefixtures("_in_the_graph")
 @pytest.mark.parametrize(
     ("group", "kind", "by_relevance"),
     [

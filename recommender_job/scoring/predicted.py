@@ -1,0 +1,104 @@
+"""Predicted ratings of blocks of users: everything that is linear in a user as one product, hidden layers on top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender_job.ranking.predictor import Predictor
+from recommender_job.scoring.networks import Network
+from recommender_job.scoring.product import Floats, Product
+
+
+@dataclass(frozen=True)
+class UserRows:
+    """What the models know of some users.
+
+    Args:
+        linear: Shape [b, f].
+        vectors: For each model with hidden layers, shape [b, d].
+    """
+
+    linear: Floats
+    vectors: list[Floats]
+
+
+class PredictedRatings:
+    """Predicted ratings of any user for a fixed set of experiences.
+
+    Biases, dot products and output layers without hidden ones are linear in a user's row. Of all models together they
+    are one product.
+
+    Args:
+        predictor: Predicts the ratings.
+        experiences: Ids, ascending, shape [m].
+    """
+
+    def __init__(self, predictor: Predictor, experiences: NDArray[np.int64]) -> None:
+        self._predictor = predictor
+        self._networks: list[Network] = []
+        columns, constant = [], np.zeros(len(experiences), np.float64)
+        for weight, model in predictor.networks:
+            vectors, bias = model.rows("experience", experiences)
+            constant += weight * (bias + model.weights["output_bias"][0])
+            if model.settings.dot_product:
+                columns.append(vectors.T)
+            if len(model.layers) > 1:
+                self._networks.append(Network(model, weight, vectors))
+            elif model.layers:
+                output = model.layers[0][0][vectors.shape[1] :, 0]
+                constant += weight * (vectors * output).sum(axis=1)
+        if predictor.bias:
+            weight, model_of_bias = predictor.bias
+            constant += weight * model_of_bias.experience[model_of_bias.experiences.encode(experiences)]
+        last = np.stack([np.ones(len(experiences)), constant]).astype(np.float32)
+        self._product = Product([*columns, last])
+        self.group = self._product.group
+
+    def rows(self, users: NDArray[np.int64]) -> UserRows:
+        """What the models know of users, by their ids; those not seen in training are unseen users."""
+        linear, vectors, constant = [], [], np.zeros(len(users), np.float64)
+        for weight, model in self._predictor.networks:
+            own, bias = model.rows("user", users)
+            constant += weight * bias
+            if model.settings.dot_product:
+                linear.append(np.float32(weight) * own)
+            if len(model.layers) > 1:
+                vectors.append(own)
+            elif model.layers:
+                constant += weight * (own * model.layers[0][0][: own.shape[1], 0]).sum(axis=1)
+        if self._predictor.bias:
+            weight, model_of_bias = self._predictor.bias
+            constant += weight * (model_of_bias.mean + model_of_bias.user[model_of_bias.users.encode(users)])
+        last = np.stack([constant, np.ones(len(users))], axis=1).astype(np.float32)
+        return UserRows(np.concatenate([*linear, last], axis=1), vectors)
+
+    def every(self, rows: UserRows, out: Floats) -> None:
+        """Writes the ratings of every pair, shape [b, m], not clipped."""
+        self._product.into(rows.linear, out)
+        for network, vectors in zip(self._networks, rows.vectors, strict=True):
+            network.add_every(vectors, out)
+
+    def some(self, rows: UserRows, places: NDArray[np.int64], there: NDArray[np.bool_]) -> Floats:
+        """The ratings of some pairs of each user, computed for each user alone.
+
+        They may differ from those of `every` in the last bits, and depend on nothing but the user and the places.
+
+        Args:
+            rows: Of b users.
+            places: Places of the experiences, shape [b, k].
+            there: Which of them are asked for, shape [b, k].
+
+        Returns:
+            Shape [b, k], not clipped; 0 where none is asked for.
+        """
+        found = np.zeros(places.shape, np.float32)
+        for user, (own, asked) in enumerate(zip(places, there, strict=True)):
+            chosen = own[asked]
+            scores = self._product.some(rows.linear[user], chosen)
+            for network, vectors in zip(self._networks, rows.vectors, strict=True):
+                network.add_some(vectors[user], chosen, scores)
+            found[user, asked] = scores
+        return found

@@ -1,0 +1,36 @@
+"""Relevance of blocks of users to a fixed set of experiences."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender_job.ranking.relevance import Features, RelevanceModel
+from recommender_job.scoring.product import Floats, Product
+
+
+class Wanted:
+    """What relevance says of every pair of a block.
+
+    Args:
+        relevance: The model.
+        experiences: Ids, ascending, shape [m].
+    """
+
+    def __init__(self, relevance: RelevanceModel, experiences: NDArray[np.int64]) -> None:
+        matrix, self._popularity = relevance.columns(experiences)
+        self._matrix = np.ascontiguousarray(matrix)  # or else SciPy copies it for every block
+        self._product = None
+        if relevance.factors is not None:
+            self._product = Product([self._matrix, self._popularity[None]])
+
+    def into(self, features: Features, start: int, stop: int, out: Floats) -> None:
+        """Writes the relevance of the users from `start` up to `stop`, shape [stop - start, m]."""
+        rows = features.rows[start:stop]
+        if self._product is not None:
+            self._product.into(np.concatenate([rows, np.ones((len(out), 1), np.float32)], axis=1), out)
+        elif len(self._matrix):
+            # A user's row of interactions is added up by itself, in the order of the experiences.
+            np.add(rows @ self._matrix, self._popularity, out=out)
+        else:
+            out[:] = self._popularity

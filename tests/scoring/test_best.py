@@ -1,0 +1,62 @@
+"""The best of each row: as sorting by value and place gives them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommender_job.scoring.best import best
+
+#: Few different values, so that ties are frequent; the lowest and the highest that count, and both zeros.
+VALUES = [-np.inf, np.finfo(np.float32).min, -1e-45, -0.0, 0.0, 1e-45, 1.0, 1.0000001, np.finfo(np.float32).max, np.inf]
+
+
+def sorted_out(row: list[float], k: int) -> list[int]:
+    left = [place for place, value in enumerate(row) if value > -np.inf]
+    return sorted(left, key=lambda place: (-row[place], place))[:k]
+
+
+def found(values: np.ndarray, k: int) -> list[list[int]]:
+    places, there = best(values, k)
+    assert places.shape == there.shape == (len(values), k)
+    assert not places[~there].any()
+    assert (there[:, :-1] >= there[:, 1:]).all()
+    return [own[real].tolist() for own, real in zip(places, there, strict=True)]
+
+
+# Lengths that cannot be folded, and that can be once to five times for the smallest k.
+@given(st.data(), st.sampled_from([1, 2, 5, 31, 32, 33, 64, 96, 128, 160, 256, 512, 1024]), st.integers(1, 5))
+def test_whatever_the_values(data: st.DataObject, columns: int, k: int) -> None:
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), "seed"))
+    pool = data.draw(st.lists(st.sampled_from(VALUES), min_size=1, max_size=4), "pool")
+    values = random.choice(np.array(pool, np.float32), (4, columns))
+    if data.draw(st.booleans(), "some different"):
+        values[random.random(values.shape) < 0.3] = random.standard_normal()
+    values[2] = random.standard_normal(columns)
+    k = min(k, columns)
+    assert found(values, k) == [sorted_out(row, k) for row in values.tolist()]
+
+
+@pytest.mark.parametrize("columns", [640, 2016, 2001])
+@pytest.mark.parametrize("k", [1, 10, 100, 640])
+def test_rows_of_a_catalogue(columns: int, k: int) -> None:
+    values = np.random.default_rng(3).standard_normal((7, columns)).astype(np.float32)
+    values[1] = np.sort(values[1])
+    values[2] = np.sort(values[2])[::-1]
+    values[3] = np.round(values[3])
+    values[4] = -np.inf
+    values[5, 5:] = -np.inf
+    assert found(values, k) == [sorted_out(row, k) for row in values.tolist()]
+
+
+def test_all_of_a_row() -> None:
+    values = np.array([[2, 3, 2, -np.inf]], np.float32)
+    assert found(values, 4) == [[1, 0, 2]]
+
+
+def test_the_best_that_share_a_folded_column_are_all_found() -> None:
+    values = np.zeros((1, 512), np.float32)
+    values[0, [3, 3 + 256, 3 + 128, 3 + 32]] = [4, 3, 2, 1]
+    assert found(values, 5) == [[3, 259, 131, 35, 0]]

@@ -1,0 +1,92 @@
+"""A user's list has the same bits whatever the block, the shard and the number of threads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recommender_job.scoring import product
+from recommender_job.scoring.lists import ListMaker
+from recommender_job.scoring.rules import Rules
+from tests.scoring import random_worlds as worlds
+
+USERS, EXPERIENCES = np.arange(5, 305, 2), np.arange(1, 700, 3)
+ASKED = np.sort(np.concatenate([USERS, np.arange(1000, 1010)]))
+OFFERED = np.concatenate([EXPERIENCES, np.arange(3000, 3010)])
+RATED = worlds.rated(ASKED, OFFERED)
+RULES = Rules(np.arange(len(OFFERED)) // 5, np.array([7, 100]), 2, RATED.iloc[::50])
+RELEVANCE = [None, "interactions", "factors"]
+
+
+def made(kind: str, relevance: str | None, users: np.ndarray = ASKED, **how: object) -> pd.DataFrame:
+    """Lists of six, and every predicted rating as a column of its bits."""
+    every: list[np.ndarray] = []
+    maker = ListMaker(
+        worlds.predictor(kind, USERS, EXPERIENCES),
+        OFFERED,
+        n=6,
+        scale=(-1e9, 1e9),
+        relevance=worlds.relevance(relevance, USERS, EXPERIENCES) if relevance else None,
+        candidates=9,
+        rules=RULES,
+        on_scores=lambda _, scores: every.append(scores),
+        **{"block_pairs": 10_000, "threads": 1, **how},  # type: ignore[arg-type]
+    )
+    lists = pd.concat(maker.lists(users, RATED), ignore_index=True)
+    bits = pd.Series(np.concatenate(every).view(np.int32).tolist(), index=users, name="every")
+    return lists.join(bits, on="user_id")
+
+
+@pytest.mark.parametrize("relevance", RELEVANCE)
+@pytest.mark.parametrize("kind", [*worlds.KINDS, "average"])
+def test_the_same_bits(kind: str, relevance: str | None) -> None:
+    whole = made(kind, relevance)
+    assert whole["predicted_rating"].nunique() > 50
+    for block_pairs, threads in ((1, 1), (700, 2), (3_000, 3), (1_000_000, 2)):
+        pd.testing.assert_frame_equal(made(kind, relevance, block_pairs=block_pairs, threads=threads), whole)
+    for part in (ASKED[::3], ASKED[70:71], ASKED[::-7][::-1]):
+        own = whole[whole["user_id"].isin(part)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(made(kind, relevance, part), own)
+
+
+@pytest.mark.parametrize("kernel", ["Haswell", "Nehalem", ""])
+def test_the_same_bits_on_other_processors(kernel: str) -> None:
+    code = """
+from tests.scoring import test_bits
+for kind in ("average", "factors"):
+    for relevance in test_bits.RELEVANCE:
+        test_bits.test_the_same_bits(kind, relevance)
+"""
+    environment = {**os.environ, "OPENBLAS_CORETYPE": kernel, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+@pytest.mark.parametrize("columns", [3, 700, product.TILE + 5])
+def test_a_product_is_numpys(columns: int) -> None:
+    random = np.random.default_rng(0)
+    upper, lower = (random.integers(-3, 4, (rows, columns)).astype(np.float32) for rows in (5, 2))
+    made = product.Product([upper, lower])
+    matrix = np.concatenate([upper, lower])
+    for users in (1, 7, 48, 50, 101):
+        rows, out = random.integers(-3, 4, (users, 7)).astype(np.float32), np.full((users, columns + 3), 9, np.float32)
+        made.into(rows, out[:, :columns])
+        np.testing.assert_array_equal(out[:, :columns], rows @ matrix)
+        assert (out[:, columns:] == 9).all()
+    places = np.array([columns - 1, 0, columns - 1])
+    np.testing.assert_array_equal(made.some(rows[0], places), rows[0] @ matrix[:, places])
+
+
+def test_a_large_catalogue_is_multiplied_with_few_users_at_once() -> None:
+    matrix = np.ones((1, product.MANY + 1), np.float32)
+    assert product.Product([matrix]).group <= product.GROUPS[1]
+    assert product.Product([matrix[:, :-1]]).group >= product.GROUPS[1]
+
+
+def test_as_many_threads_as_may_run_or_as_asked_for() -> None:
+    assert product.usable_threads(3) == 3
+    assert product.usable_threads(None) == len(os.sched_getaffinity(0))
