@@ -2,7 +2,7 @@
 
     python -m benchmarks.training_memory [--pairs 2500000] [--budget 256]
 
-Ratings times 1, 2 and 4, of a tenth as many users, each measured in a process of its own: once with the default budget,
+Ratings times 1, 2 and 4, of the same users, each measured in a process of its own: once with the default budget,
 which holds them all, and once with a small `train_memory_mb`. Told is memory that the process cannot give back
 (anonymous); pages of mapped files come on top, as many as the machine has to spare.
 """
@@ -22,7 +22,7 @@ from recommender_job.ranking import stages
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.storage.artifacts import RunFolder
 
-EXPERIENCES = 2_000
+USERS, EXPERIENCES = 200_000, 2_000
 QUICK = {
     "model.embedding_dimension": 16,
     "model.hidden_layers": (16,),
@@ -63,7 +63,7 @@ def _alone(runs: str, pairs: int, budget: int) -> tuple[float, int]:
 
 
 def _generate(runs: str, pairs: int) -> None:
-    RunFolder(runs, str(pairs)).write_table(CLEAN, generated_ratings(pairs, pairs // 10, EXPERIENCES))
+    RunFolder(runs, str(pairs)).write_table(CLEAN, generated_ratings(pairs, USERS, EXPERIENCES))
 
 
 def _measure(runs: str, pairs: int, budget: int) -> tuple[float, int]:
