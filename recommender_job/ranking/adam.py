@@ -1,4 +1,4 @@
-"""Adam whose steps cost what a batch touches, and end where Adam's own would (docs/decisions/0015).
+"""Adam whose steps cost what a batch touches, and end where Adam's own would (docs/decisions/0014).
 
 Imports TensorFlow: import this module inside functions only.
 """
