@@ -20,6 +20,8 @@ from typing import Any
 #: Importing these starts TensorFlow's threads, which do not survive a fork.
 DOORS = (
     "ranking.tensorflow",
+    "ranking.adam",
+    "ranking.graph",
     "ranking.model",
     "ranking.serving",
 )
