@@ -22,6 +22,7 @@ from recommender_job.scoring.plan import PLANNED_EXPERIENCES, PLANNED_OPT_OUTS, 
 from recommender_job.scoring.score import lists_file, predictions_file, score
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.tables import ALL_PREDICTIONS
+from tests.scoring import random_worlds as worlds
 from tests.scoring.reference import alone
 
 USERS = {0: [-7, 2, 5, 2**63 - 1], 1: [1, 4]}
@@ -81,6 +82,26 @@ def test_what_is_listed_is_predicted_the_same(scored: Callable[..., RunFolder]) 
         lists["predicted_rating"].tolist()
     )
     assert len(lists) == 8
+
+
+@pytest.mark.parametrize("settings", [{}, {"candidates_per_user": "all"}, {"order_by": "relevance"}])
+def test_also_where_sums_are_rounded(planned: RunFolder, settings: dict[str, str]) -> None:
+    """And the rated pairs are among them, which no list may show."""
+    experiences = np.arange(300)
+    offered = pd.DataFrame({"experience_id": experiences, "name": "a", "group": experiences})
+    planned.write_table(PLANNED_EXPERIENCES, offered.assign(group_name=None, pin=pd.array([None] * 300, "Int64")))
+    users = np.array(USERS[0])
+    rated = worlds.rated(users, experiences)
+    planned.write_table(CLEAN, rated)
+    models = worlds.predictor("average", users, experiences), worlds.relevance("factors", users, experiences)
+    score(load_config({"keep_all_predictions": True, **settings}), planned, 0, *models)
+    kept = planned.read_frame(predictions_file(0)).set_index(["user_id", "experience_id"])["predicted_rating"]
+    lists = planned.read_frame(lists_file(0)).set_index(["user_id", "experience_id"])["predicted_rating"]
+    assert kept[lists.index].tolist() == lists.tolist()
+    predicted = models[0].predict(rated["user_id"].to_numpy(), rated["experience_id"].to_numpy())
+    left_out = kept[pd.MultiIndex.from_frame(rated)]
+    np.testing.assert_allclose(left_out, np.clip(predicted, 1, 5), atol=2e-5)
+    assert left_out.nunique() > 50
 
 
 def test_the_lists_do_not_depend_on_it(scored: Callable[..., RunFolder]) -> None:
