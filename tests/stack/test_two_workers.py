@@ -36,7 +36,7 @@ def store() -> Iterator[ObjectStore]:
 def live(store: ObjectStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """The stack with two workers, and the lists of a first night, which the command line has run."""
     with started(tmp_path_factory.mktemp("workers"), VARIABLES, store.environment) as found:
-        found.stack.run("airflow-scheduler", "recommender-job", "run", "--as-of", "2024-01-01")
+        found.stack.run("airflow-scheduler", "recommender-job", "run", "--as-of", "2024-01-01", "--json")
         yield found
 
 
@@ -99,5 +99,6 @@ def test_a_killed_worker_costs_the_shard_that_it_was_at(live: Live, airflow: Air
     assert not by_victim & by_survivor
     assert {shard for shard, _ in by_victim | by_survivor} == set(range(SHARDS))
     assert len(by_victim) >= 2
+    assert "stage finished" in airflow.log(run_id, "publish"), "the pages ask the worker, which serves its logs"
     assert json.loads(store.get(f"runs/{folder_of(run_id)}/finished/plan_shards.json"))["shards"] == [*range(SHARDS)]
     assert not [path for path in live.stack.home.rglob("runs/*") if path.is_file()], "nothing is on a worker's own disk"
