@@ -8,7 +8,7 @@ STACK_HOME ?= var/stack
 export STACK_HOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo website stop up down logs up-local down-local logs-local passwords tools \
+.PHONY: help setup demo website stop up up-worker down logs up-local down-local logs-local passwords tools \
 	test test-stack benchmark check docs docs-configuration format requirements clean
 
 help: ## List these commands
@@ -45,6 +45,10 @@ down: ## Stop it; the data stay
 logs: ## Follow its logs
 	$(COMPOSE) logs --follow --tail=100
 
+up-worker: setup ## Start only a worker, on a machine beside the main one: MAIN_HOST in .env says which that is
+	@$(BIN)/python -m scripts.stack secrets
+	$(COMPOSE) up --detach --build --no-deps airflow-worker
+
 up-local: setup ## Start the same stack without Docker, with the embedded PostgreSQL
 	@$(BIN)/python -m scripts.stack up
 
@@ -57,15 +61,15 @@ logs-local: ## Follow its logs
 passwords: setup ## Say where the passwords of Airflow's pages are
 	@$(BIN)/python -m scripts.stack passwords
 
-tools: ## Install the Debian packages that the checks and the browser tests need
-	scripts/install-tools.sh chromium docker-compose
+tools: ## Install the Debian packages that the checks, the browser tests and native workers need
+	scripts/install-tools.sh chromium docker-compose redis-server
 
 test: setup ## Run the tests, three at a time, the slow ones first; RATINGS_CSV=path adds those on real ratings
-	scripts/install-tools.sh chromium
+	scripts/install-tools.sh chromium redis-server
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/stack tests/e2e tests
 
 test-stack: setup ## Run nights on the whole stack, with faults, operated in a real browser; SCREENSHOTS=folder keeps pictures
-	scripts/install-tools.sh chromium
+	scripts/install-tools.sh chromium redis-server
 	$(BIN)/python -m pytest tests/stack
 
 benchmark: setup ## Measure accuracy, training, extraction and reading beside references; RATINGS_CSV=path or made up

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs Debian packages that the checks and the browser tests need, such as `chromium` and `docker-compose`.
+# Installs Debian packages that checks, tests and native workers need, such as `chromium` and `redis-server`.
 # Usage: scripts/install-tools.sh PACKAGE…; nothing happens where a program of that name is there already.
 set -euo pipefail
 

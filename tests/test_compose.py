@@ -20,6 +20,7 @@ from scripts.stack.compose import ROOT, Service, services, substitute, variables
 DESCRIBED: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = DESCRIBED["services"]
 AIRFLOW = ["airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"]
+WORKER = "airflow-worker"
 SETTING = "RECOMMENDER_NOTIFY__WEBHOOK_URL"
 VALUES = {name: f"value-of-{name}" for name in secrets.names()}
 
@@ -37,7 +38,8 @@ def native(values: dict[str, str], tmp_path: Path) -> dict[str, Service]:
 
 
 def test_the_services_are_those_of_a_whole_airflow() -> None:
-    assert list(SERVICES) == ["postgres", "init", *AIRFLOW]
+    assert [name for name, service in SERVICES.items() if "profiles" not in service] == ["postgres", "init", *AIRFLOW]
+    assert {name for name, service in SERVICES.items() if service.get("profiles") == ["workers"]} == {"redis", WORKER}
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if name != "init"])
@@ -47,6 +49,15 @@ def test_a_service_that_stays_is_checked_and_started_again(name: str) -> None:
     assert service["healthcheck"]["test"][0] == "CMD"
     assert {"interval", "timeout", "retries", "start_period"} <= set(service["healthcheck"])
     assert service["logging"]["options"]["max-size"]
+
+
+def test_a_worker_waits_for_the_queue_too_and_nobody_else_does() -> None:
+    assert SERVICES[WORKER]["depends_on"] == {
+        "postgres": {"condition": "service_healthy"},
+        "init": {"condition": "service_completed_successfully"},
+        "redis": {"condition": "service_healthy"},
+    }
+    assert [name for name, service in SERVICES.items() if "redis" in service.get("depends_on", {})] == [WORKER]
 
 
 @pytest.mark.parametrize("name", AIRFLOW)
@@ -62,20 +73,20 @@ def test_init_waits_for_the_database_and_runs_once() -> None:
 
 def test_every_secret_is_insisted_on_and_none_has_a_value_here() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    for name in secrets.names():
+    for name in set(secrets.names()) - set(secrets.OPTIONAL):
         uses = re.findall(rf"\$\{{{name}\b[^}}]*\}}", text)
         assert uses, name
         assert all(use.startswith(f"${{{name}:?") for use in uses), uses
     for service in SERVICES.values():
         for key, value in service["environment"].items():
-            if re.search(r"PASSWORD(?!S_FILE)|SECRET|FERNET", key):
-                assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", value), key
+            if re.search(r"PASSWORD(?!S_FILE)|SECRET|FERNET|AUTH$", key):
+                assert re.fullmatch(r"\$\{\w+:\?[^}]+\}|\$\{REDIS_PASSWORD:-\}", value), key
     assert not re.search(r"//\w+:(?!\$)[^@\s/]+@", text), "a password in a URL"
 
 
 def test_the_superuser_and_the_people_are_known_to_init_only() -> None:
     private = {"POSTGRES_PASSWORD", "AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_OPS_PASSWORD", "AIRFLOW_LOOKER_PASSWORD"}
-    for name in AIRFLOW:
+    for name in [*AIRFLOW, WORKER]:
         used = set(re.findall(r"\$\{(\w+)", " ".join(map(str, SERVICES[name]["environment"].values()))))
         assert not used & (private | {"WEBSITE_PASSWORD"}), name
     assert SERVICES["airflow-scheduler"]["environment"]["RECOMMENDER_DATABASE_URL"].startswith("postgresql://job:")
@@ -99,7 +110,7 @@ def test_the_check_of_the_file_passes_on_a_clean_checkout(tmp_path: Path) -> Non
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("name", ["init", *AIRFLOW])
+@pytest.mark.parametrize("name", ["init", *AIRFLOW, WORKER])
 def test_every_setting_of_the_job_is_one(
     name: str, native: dict[str, Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,7 +151,7 @@ def test_the_text_file_for_prometheus_goes_where_it_is_collected(values: dict[st
     assert tmp_path / "metrics" not in moved.folders
 
 
-@pytest.mark.parametrize("name", ["init", *AIRFLOW])
+@pytest.mark.parametrize("name", ["init", *AIRFLOW, WORKER])
 def test_settings_env_is_for_whoever_runs_the_job_or_airflow(name: str, native: dict[str, Service]) -> None:
     assert native[name].environment[SETTING] == "https://chat.example/hooks?a=b"
     assert SETTING not in native["postgres"].environment
@@ -185,8 +196,8 @@ def test_a_variable_that_must_be_there_is_named(values: dict[str, str]) -> None:
 
 def test_every_variable_is_explained() -> None:
     template = (ROOT / ".env.example").read_text()
-    internal = {"IMAGE", "SCHEDULER_HEALTH_PORT", "TRIGGERER_LOG_PORT", "WORKER_LOG_PORT"}
-    assert {name for name in variables() if not re.search(rf"^(# )?{name}=", template, re.M)} == internal
+    internal = {"IMAGE", "SCHEDULER_HEALTH_PORT", "TRIGGERER_LOG_PORT", "WORKER_LOG_PORT", "WORKER_NAME"}
+    assert {name for name in variables() if not re.search(rf"^#?.*\b{name}=", template, re.M)} == internal
 
 
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose reads the file; `make tools`")
@@ -206,7 +217,7 @@ def test_compose_reads_the_file_as_we_do(values: dict[str, str], tmp_path: Path,
     assert set(read) == set(SERVICES)
     for name, service in SERVICES.items():
         ours = {key: substitute(value, values) for key, value in service["environment"].items()}
-        further = {} if name == "postgres" else {SETTING: "https://chat.example/hooks?a=b"}
+        further = {} if "env_file" not in service else {SETTING: "https://chat.example/hooks?a=b"}
         assert read[name]["environment"] == {**further, **ours}
         if "healthcheck" in service:
             assert read[name]["healthcheck"]["test"] == [

@@ -7,7 +7,6 @@ summary. So a stage whose mark is there has complete output, whatever was killed
 from __future__ import annotations
 
 import contextlib
-import errno
 import glob
 import io
 import json
@@ -15,8 +14,6 @@ import os
 import shutil
 import tempfile
 import uuid
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -28,8 +25,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from upath import UPath
 
-from recommender_job.errors import ArtifactBroken, StageMissing, StorageFailed
+from recommender_job.errors import StageMissing
 from recommender_job.storage.seal import check_seal, seal
+from recommender_job.storage.trouble import bucket_is_missing, reading, writing
+
+
+def store_path(root: str) -> UPath:
+    """A path or fsspec URL; what a store holds is asked for each time, since other machines write there too."""
+    return UPath(root, use_listings_cache=False) if "://" in root else UPath(root)
 
 
 class RunFolder:
@@ -41,7 +44,7 @@ class RunFolder:
     """
 
     def __init__(self, root: str, folder: str) -> None:
-        self.path = UPath(root) / folder
+        self.path = store_path(root) / folder
 
     def url(self, name: str) -> str:
         """Where a file of the run lies."""
@@ -49,8 +52,8 @@ class RunFolder:
 
     def begin(self, stage: str) -> None:
         """Takes back a stage's finished mark, before its output is replaced."""
-        with _failures(self.url(stage)):
-            self._mark(stage).unlink(missing_ok=True)
+        with writing(self.url(stage)):
+            self._unlink(self._mark(stage))
 
     def finish(self, stage: str, summary: dict[str, Any]) -> None:
         """Marks a stage's output as complete."""
@@ -73,7 +76,7 @@ class RunFolder:
     def summary_if_finished(self, stage: str) -> dict[str, Any] | None:
         """The summary of a stage, None when it has not finished in this run."""
         mark = self._mark(stage)
-        with _reading(str(mark)):
+        with reading(str(mark)):
             return json.loads(mark.read_bytes()) if mark.exists() else None
 
     def write_table(self, name: str, table: pa.Table | pd.DataFrame) -> None:
@@ -84,7 +87,7 @@ class RunFolder:
     @contextlib.contextmanager
     def table_writer(self, name: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
         """Writes a Parquet file part by part; it is there, whole, when the block ends without an error."""
-        with _failures(self.url(name)), self.scratch(name) as local:
+        with writing(self.url(name)), self.scratch(name) as local:
             whole = local / "whole"
             # Moments hardly repeat: a dictionary of them costs more time than all the rest.
             repeating = [field.name for field in schema if not pa.types.is_timestamp(field.type)]
@@ -110,13 +113,13 @@ class RunFolder:
             StorageFailed: Instead of an OSError of the block.
         """
         if not self._is_local:
-            with _failures(tempfile.gettempdir()), tempfile.TemporaryDirectory() as elsewhere:
+            with writing(tempfile.gettempdir()), tempfile.TemporaryDirectory() as elsewhere:
                 yield Path(elsewhere)
             return
         local = Path(self.path.path) / f".{name.replace('/', '-')}.scratch"
         shutil.rmtree(local, ignore_errors=True)
         try:
-            with _failures(str(local)):
+            with writing(str(local)):
                 local.mkdir(parents=True)
                 yield local
         finally:
@@ -124,13 +127,13 @@ class RunFolder:
 
     def remove(self, name: str) -> None:
         """Deletes a file of an earlier attempt, if it is there."""
-        with _failures(self.url(name)):
-            (self.path / name).unlink(missing_ok=True)
+        with writing(self.url(name)):
+            self._unlink(self.path / name)
 
     def read_table(self, name: str) -> pa.Table:
         """Reads a Parquet file, checking its pages."""
         path = self.path / name
-        with _reading(str(path)), path.open("rb") as file:
+        with reading(str(path)), path.open("rb") as file:
             table = pq.read_table(file, page_checksum_verification=True)
             table.column_names  # noqa: B018 - read only now, and not covered by a checksum
             return table
@@ -150,7 +153,7 @@ class RunFolder:
     def read_arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """Reads named arrays, checking the file's digest."""
         path = self.path / name
-        with _reading(str(path)):
+        with reading(str(path)):
             archive = path.read_bytes()
             check_seal(archive)
             with np.load(io.BytesIO(archive), allow_pickle=False) as loaded:
@@ -167,7 +170,7 @@ class RunFolder:
     def read_json(self, name: str) -> dict[str, Any]:
         """Reads a JSON file."""
         path = self.path / name
-        with _reading(str(path)):
+        with reading(str(path)):
             value = json.loads(path.read_bytes())
             if not isinstance(value, dict):
                 raise ValueError("it holds no object")
@@ -179,16 +182,20 @@ class RunFolder:
         Raises:
             ArtifactBroken: Instead of a missing key, a wrong type or a wrong value.
         """
-        return _reading(self.url(name))
+        return reading(self.url(name))
 
     def write_folder(self, name: str, local: Path) -> None:
         """Replaces a folder of the run by a local one."""
         path = self.path / name
-        with _failures(str(path)):
+        with writing(str(path)):
             if path.exists():
                 path.fs.rm(path.path, recursive=True)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.fs.put(f"{local}/", f"{path.path}/", recursive=True)
+            if self._is_local:
+                shutil.copytree(local, path.path)
+                return
+            # File by file: the client's own way would make a bucket that is missing.
+            for file in sorted(file for file in local.rglob("*") if file.is_file()):
+                path.fs.put_file(str(file), f"{path.path}/{file.relative_to(local).as_posix()}")
 
     @property
     def _is_local(self) -> bool:
@@ -197,8 +204,19 @@ class RunFolder:
     def _mark(self, stage: str) -> UPath:
         return self.path / "finished" / f"{stage}.json"
 
+    def _unlink(self, path: UPath) -> None:
+        if self._is_local:
+            path.unlink(missing_ok=True)
+            return
+        try:
+            # Not asked for first: so a missing bucket is told of where a stage begins, and not after its work.
+            path.fs.rm_file(path.path)
+        except FileNotFoundError as error:
+            if bucket_is_missing(error):
+                raise
+
     def _write(self, path: UPath, write: Callable[[IO[bytes]], Any]) -> None:
-        with _failures(str(path)):
+        with writing(str(path)):
             if not self._is_local:
                 # An object store shows an object only once it is sent: so write it here first, then send it whole.
                 with tempfile.TemporaryDirectory() as local:
@@ -220,33 +238,3 @@ class RunFolder:
                 temporary.replace(path.path)
             finally:
                 temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _reading(what: str) -> Iterator[None]:
-    """Turns what reading a missing or damaged file raises into `ArtifactBroken`."""
-    action = "Clear the stage that writes it and those after it."
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise ArtifactBroken(f"{what} is not there.", action=action) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, KeyError, RuntimeError, OSError) as error:
-        # pyarrow's checksums fail without a number; a damaged archive sends the reader to impossible places.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise _storage_failed(what, error) from error
-        raise ArtifactBroken(f"{what} is damaged: {' '.join(str(error).split())}.", action=action) from error
-
-
-@contextlib.contextmanager
-def _failures(what: str) -> Iterator[None]:
-    """Turns trouble of the disk or the store while writing into `StorageFailed`."""
-    try:
-        yield
-    except OSError as error:
-        raise _storage_failed(what, error) from error
-
-
-def _storage_failed(what: str, error: OSError) -> StorageFailed:
-    return StorageFailed(
-        f"{what}: {error.strerror or error}.", action="Free the disk or restore access to the store, then retry."
-    )

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from recommender_job.errors import StorageFailed
-from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.artifacts import RunFolder, store_path
+from recommender_job.storage.trouble import reading
 from recommender_job.tables import USER
 
 #: Rows in memory at once.
@@ -31,8 +32,8 @@ class UserRows:
 
 def run_folders(root: str) -> list[RunFolder]:
     """All folders under the folder of all runs, by name; none where nothing has run yet."""
-    top = UPath(root)
-    with RunFolder(root, ".").reading("."):
+    top = store_path(root)
+    with reading(root):
         names = sorted(child.name for child in top.iterdir() if child.is_dir()) if top.exists() else []
     return [RunFolder(root, name) for name in names]
 

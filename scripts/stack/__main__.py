@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from recommender_job.errors import RecommenderError
-from scripts.stack import secrets, settings
+from scripts.stack import secrets, settings, workers
 from scripts.stack.compose import ROOT, services, variables
 from scripts.stack.stack import Stack
 
@@ -39,7 +39,8 @@ def stack() -> Stack:
 
 def given() -> dict[str, str]:
     """The variables of the compose file that the environment sets; they go before those of the file of secrets."""
-    return {name: os.environ[name] for name in variables() if name in os.environ}
+    known = [*variables(), "COMPOSE_PROFILES", "WORKERS"]
+    return {name: os.environ[name] for name in known if name in os.environ}
 
 
 def make_files() -> None:
@@ -48,6 +49,7 @@ def make_files() -> None:
         print(f"• Made new secrets in {env_file()}")
     values = {**secrets.read(env_file()), **given()}
     settings.refuse_misplaced(values, env_file())
+    workers.check(values)
     if settings.ensure(values):
         print(f"• Made {settings.folder(values) / settings.NAME}, for who is told of failures and other settings")
     services(values, ROOT)

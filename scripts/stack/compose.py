@@ -84,7 +84,7 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
 def _service(
     name: str, part: dict[str, Any], described: dict[str, Any], values: Mapping[str, str], home: Path
 ) -> Service:
-    volumes = [substitute(volume, values).split(":") for volume in part["volumes"]]
+    volumes = [substitute(volume, values).split(":") for volume in part.get("volumes", ())]
     named = {inside: home / outside for outside, inside, *_ in volumes if not outside.startswith((".", "/"))}
     bound = {inside: ROOT / outside for outside, inside, *_ in volumes if outside.startswith((".", "/"))}
     paths = {**named, **bound, IMAGE_ROOT: ROOT, "/var/lib/recommender": home}

@@ -12,6 +12,8 @@ from recommender_job.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / ".env.example"
+#: Only workers need it: a file of before there were any does without.
+OPTIONAL = ("REDIS_PASSWORD",)
 #: Some stand in URLs, and compose would take a `$` for a variable.
 _SAFE = re.compile(r"[A-Za-z0-9_=-]+")
 
@@ -51,6 +53,8 @@ def read(file: Path) -> dict[str, str]:
     values = parsed(file)
     for name in names():
         if not values.get(name):
+            if name in OPTIONAL:
+                continue
             raise ConfigurationError(
                 f"{file} has no value for {name}.",
                 action=f"Add a line {name}=…; for a new value: `python -m scripts.stack secret`.",

@@ -12,7 +12,7 @@ from scripts.stack.secrets import ROOT, parsed
 NAME = "settings.env"
 TEMPLATE = ROOT / "config" / "settings.env.example"
 #: Beginnings of names that mean something in this file only.
-_OURS = ("RECOMMENDER_", "AIRFLOW__", "AIRFLOW_CONN_")
+_OURS = ("RECOMMENDER_", "AIRFLOW__", "AIRFLOW_CONN_", "AWS_")
 
 
 def folder(values: Mapping[str, str]) -> Path:

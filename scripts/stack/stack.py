@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 
 from recommender_job.errors import ConfigurationError, TransientError
-from scripts.stack import secrets, settings
-from scripts.stack.compose import LOCALHOST, ROOT, services
+from scripts.stack import secrets, settings, workers
+from scripts.stack.compose import LOCALHOST, ROOT
 from scripts.stack.processes import Processes, environment
 from scripts.stack.server import Server
 
@@ -34,7 +34,8 @@ class Stack:
         variables: Variables of the compose file, over those of `env_file`, such as `AIRFLOW_PORT`.
 
     Raises:
-        ConfigurationError: There is no `env_file`, it lacks a secret, or `settings.env` cannot be used.
+        ConfigurationError: There is no `env_file`, it lacks a secret, `settings.env` cannot be used, or workers are
+            asked for that could not work.
     """
 
     def __init__(self, home: Path, env_file: Path = ROOT / ".env", variables: Mapping[str, str] | None = None) -> None:
@@ -44,7 +45,7 @@ class Stack:
         settings.ensure(values)
         values.setdefault("AIRFLOW_URL", f"http://localhost:{values.get('AIRFLOW_PORT') or 8080}")
         self.url = values["AIRFLOW_URL"]
-        described = services(values, self.home)
+        described = workers.native(values, self.home)
         self.services: dict[str, Processes | Server] = {
             name: Server(service, self.home) if name == SERVER else Processes(service, self.home)
             for name, service in described.items()

@@ -8,7 +8,14 @@ from contextlib import ExitStack
 
 import pytest
 
-PORTS = ("AIRFLOW_PORT", "POSTGRES_PORT", "SCHEDULER_HEALTH_PORT", "TRIGGERER_LOG_PORT", "WORKER_LOG_PORT")
+PORTS = (
+    "AIRFLOW_PORT",
+    "POSTGRES_PORT",
+    "SCHEDULER_HEALTH_PORT",
+    "TRIGGERER_LOG_PORT",
+    "WORKER_LOG_PORT",
+    "REDIS_PORT",
+)
 
 
 @pytest.fixture(scope="session")

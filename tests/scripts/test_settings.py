@@ -38,7 +38,7 @@ def test_every_line_of_the_template_is_a_setting_once_it_is_uncommented(
     file = tmp_path / "settings.env"
     file.write_text(re.sub(r"^# (?=\w+=)", "", settings.TEMPLATE.read_text("utf-8"), flags=re.M))
     values = settings.read(file)
-    assert len(values) == 8
+    assert len(values) == 12
     assert not [value for value in values.values() if " " in value], "explanations have lines of their own"
     for name, value in values.items():
         monkeypatch.setenv(name, value)

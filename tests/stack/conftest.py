@@ -1,4 +1,4 @@
-"""The whole stack of docker-compose.yml on this machine, one for all live tests, on ports of its own."""
+"""The whole stack of docker-compose.yml on this machine, one for each file of live tests, on ports of its own."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ PORTS = (
     "SCHEDULER_HEALTH_PORT",
     "WORKER_LOG_PORT",
     "TRIGGERER_LOG_PORT",
+    "REDIS_PORT",
 )
 
 
@@ -96,17 +97,25 @@ def _free_ports(number: int) -> list[str]:
             probe.close()
 
 
-@pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """The stack, healthy, with ratings in its source and nothing published."""
-    home = tmp_path_factory.mktemp("stack")
+@contextlib.contextmanager
+def started(home: Path, variables: dict[str, str], settings: dict[str, str]) -> Iterator[Live]:
+    """A stack, healthy, with ratings in its source and nothing published; gone in the end.
+
+    Args:
+        home: An empty folder.
+        variables: Of the compose file, over those of every test.
+        settings: What `settings.env` holds.
+    """
     config = home / "config"
     config.mkdir()
     (config / "recommender.toml").write_text(SETTINGS)
+    (config / "settings.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
     env_file = home / "env"
     secrets.ensure(env_file)
-    stack = Stack(home / "data", env_file, {**ports, "SETTINGS_FOLDER": str(config), "HEARTBEAT_SECONDS": "30"})
+    stack = Stack(
+        home / "data", env_file, {**ports, "SETTINGS_FOLDER": str(config), "HEARTBEAT_SECONDS": "30", **variables}
+    )
     try:
         stack.start()
         ratings = home / "ratings.csv"
@@ -131,7 +140,14 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         stack.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """The stack of one machine; it ends with the file of tests, and leaves the machine to the next one."""
+    with started(tmp_path_factory.mktemp("stack"), {}, {}) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
 def airflow(live: Live) -> Airflow:
     """The REST API for the administrator, with the DAG parsed."""
     client = live.airflow("admin")
