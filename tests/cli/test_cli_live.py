@@ -157,7 +157,8 @@ def test_before_migrating_and_before_publishing(call: Call, live: Any) -> None:
 
 def test_an_unknown_setting_is_a_wrong_call(call: Call, live: Any) -> None:
     told = call("run", "--set", "gate.max_rms=1", "--json")
-    assert (told.code, told.out) == (2, "")
+    assert told.code == 2
+    assert told.json["error"]["cause"] == "Unknown setting `gate.max_rms`."
     assert "Unknown setting `gate.max_rms`" in told.line
     assert "gate.max_rmse" in told.line.split("Next:")[1]
 

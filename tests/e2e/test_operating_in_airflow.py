@@ -201,9 +201,10 @@ def test_asked_rejected_then_asked_again_and_approved(
     assert f"publication {before['publication_id']} of run" in told["WEBSITE"]
     assert told["RUNBOOK"] == f"{RUNBOOK}#gateblocked"
     assert status(live_database) == before
-    assert len(hook.texts) == len(mail.messages) == 1, "one notice for one failure"
-    assert mail.messages[0]["Subject"] == f"{DAG}: approve failed (GateBlocked)"
-    assert "Anonymous rejected it" in hook.texts[0]
+    assert len(hook.texts) == len(mail.messages) == 2, "one notice for the question, one for the failure"
+    assert mail.messages[0]["Subject"] == f"{DAG}: the gate has blocked tonight's model; publish it all the same?"
+    assert mail.messages[1]["Subject"] == f"{DAG}: approve failed (GateBlocked)"
+    assert "Anonymous rejected it" in hook.texts[1]
     hook.texts.clear()
     mail.messages.clear()
 
