@@ -159,3 +159,11 @@ def test_the_queue_does_not_start_without_a_password(values: dict[str, str], tmp
     done = subprocess.run(service.command, env=service.environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "REDIS_PASSWORD is missing in .env" in done.stderr
+
+
+def test_a_file_of_secrets_of_before_there_were_workers_still_does(tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    secrets.ensure(file)
+    assert secrets.read(file)["REDIS_PASSWORD"]
+    file.write_text(re.sub(r"^REDIS_PASSWORD=.*\n", "", file.read_text(), flags=re.M))
+    assert "REDIS_PASSWORD" not in secrets.read(file)
