@@ -46,7 +46,7 @@ logs: ## Follow its logs
 	$(COMPOSE) logs --follow --tail=100
 
 up-worker: setup ## Start only a worker, on a machine beside the main one: MAIN_HOST in .env says which that is
-	@$(BIN)/python -m scripts.stack secrets
+	@$(BIN)/python -m scripts.stack secrets --worker
 	$(COMPOSE) up --detach --build --no-deps airflow-worker
 
 up-local: setup ## Start the same stack without Docker, with the embedded PostgreSQL

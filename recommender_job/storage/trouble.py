@@ -46,7 +46,9 @@ def writing(what: str) -> Iterator[None]:
     """Turns trouble of the disk or the store while writing into `StorageFailed`."""
     try:
         yield
-    except (OSError, *store_errors()) as error:
+    except OSError as error:
+        raise storage_failed(what, error) from error
+    except store_errors() as error:
         raise storage_failed(what, error) from error
 
 

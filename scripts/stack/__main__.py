@@ -43,13 +43,17 @@ def given() -> dict[str, str]:
     return {name: os.environ[name] for name in known if name in os.environ}
 
 
-def make_files() -> None:
-    """Writes both files that people fill in, unless they are there, and looks whether they can be used."""
-    if secrets.ensure(env_file()):
+def make_files(*, elsewhere: bool = False) -> None:
+    """Writes both files that people fill in, unless they are there, and looks whether they can be used.
+
+    Args:
+        elsewhere: Whether only a worker is to be started here: it knows the main machine's secrets, and makes none.
+    """
+    if not elsewhere and secrets.ensure(env_file()):
         print(f"• Made new secrets in {env_file()}")
     values = {**secrets.read(env_file()), **given()}
     settings.refuse_misplaced(values, env_file())
-    workers.check(values)
+    workers.check(values, elsewhere=elsewhere)
     if settings.ensure(values):
         print(f"• Made {settings.folder(values) / settings.NAME}, for who is told of failures and other settings")
     services(values, ROOT)
@@ -85,9 +89,11 @@ def run(context: typer.Context, service: Annotated[str, typer.Argument(help="Who
 
 
 @app.command("secrets")
-def make_secrets() -> None:
+def make_secrets(
+    elsewhere: Annotated[bool, typer.Option("--worker", help="For a worker beside the main machine.")] = False,
+) -> None:
     """Write the files of secrets and of settings unless they are there; refuse those that cannot be used."""
-    make_files()
+    make_files(elsewhere=elsewhere)
 
 
 @app.command()

@@ -25,15 +25,26 @@ def wanted(values: Mapping[str, str]) -> bool:
     return "workers" in (values.get("COMPOSE_PROFILES") or "").split(",")
 
 
-def check(values: Mapping[str, str]) -> None:
+def check(values: Mapping[str, str], *, elsewhere: bool = False) -> None:
     """Refuses settings under which workers would wait for ever, or would not find what others have written.
 
     Args:
         values: What `.env` and the environment say.
+        elsewhere: Whether only a worker is to be started here, beside the main machine.
 
     Raises:
         ConfigurationError: Names the variable.
     """
+    if elsewhere and not (values.get("MAIN_HOST") and values.get("WORKER_HOST") and wanted(values)):
+        raise ConfigurationError(
+            "A worker beside the main machine needs COMPOSE_PROFILES, MAIN_HOST and WORKER_HOST.",
+            action="Copy the main machine's .env, and add lines MAIN_HOST=… and WORKER_HOST=….",
+        )
+    if values.get("MAIN_HOST") and not elsewhere:
+        raise ConfigurationError(
+            f"MAIN_HOST says that the main machine is {values['MAIN_HOST']}, so that not all services belong here.",
+            action="Use `make up-worker`, with Docker; or remove MAIN_HOST from .env.",
+        )
     executor = values.get("AIRFLOW_EXECUTOR") or "LocalExecutor"
     if not wanted(values):
         if executor == CELERY:
@@ -66,16 +77,12 @@ def native(values: Mapping[str, str], home: Path) -> dict[str, Service]:
     pages ask for logs: that of the first.
 
     Raises:
-        ConfigurationError: See `check`; or there is no `redis-server`, or this is not the main machine.
+        ConfigurationError: See `check`; or there is no `redis-server`.
     """
     check(values)
     described = services(values, home)
     if not wanted(values):
         return {name: service for name, service in described.items() if name not in (REDIS, WORKER)}
-    if values.get("MAIN_HOST"):
-        raise ConfigurationError(
-            "Without Docker, MAIN_HOST has no meaning.", action="Remove it, or use `make up-worker` with Docker."
-        )
     if shutil.which("redis-server") is None:
         raise ConfigurationError(
             "There is no `redis-server`, which workers need.", action="Run `scripts/install-tools.sh redis-server`."

@@ -13,6 +13,7 @@ import redis
 
 from recommender_job.errors import ConfigurationError
 from scripts.stack import secrets, settings, workers
+from scripts.stack.__main__ import make_files
 from scripts.stack.processes import Processes
 
 WANTED = {"COMPOSE_PROFILES": "workers", "AIRFLOW_EXECUTOR": "CeleryExecutor", "RUNS_URL": "s3://bucket/runs"}
@@ -61,9 +62,22 @@ def test_a_number_of_workers_that_is_none_is_refused(values: dict[str, str], tmp
         workers.native({**values, "WORKERS": number}, tmp_path)
 
 
-def test_what_only_docker_can_do_is_refused(values: dict[str, str], tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="MAIN_HOST has no meaning"):
-        workers.native({**values, "MAIN_HOST": "main"}, tmp_path)
+def test_a_machine_is_either_the_main_one_or_a_worker(values: dict[str, str], tmp_path: Path) -> None:
+    beside = {**values, "MAIN_HOST": "main.example", "WORKER_HOST": "second.example"}
+    workers.check(beside, elsewhere=True)
+    with pytest.raises(ConfigurationError, match=r"the main machine is main\.example") as told:
+        workers.native(beside, tmp_path)
+    assert "make up-worker" in told.value.action
+    for name in ("MAIN_HOST", "WORKER_HOST", "COMPOSE_PROFILES"):
+        with pytest.raises(ConfigurationError, match=name):
+            workers.check({**beside, name: ""}, elsewhere=True)
+
+
+def test_a_worker_elsewhere_makes_no_secrets_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACK_ENV_FILE", str(tmp_path / "env"))
+    with pytest.raises(ConfigurationError, match="There is no"):
+        make_files(elsewhere=True)
+    assert not (tmp_path / "env").exists()
 
 
 def test_without_redis_the_next_step_installs_it(
@@ -145,3 +159,11 @@ def test_the_queue_does_not_start_without_a_password(values: dict[str, str], tmp
     done = subprocess.run(service.command, env=service.environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "REDIS_PASSWORD is missing in .env" in done.stderr
+
+
+def test_a_file_of_secrets_of_before_there_were_workers_still_does(tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    secrets.ensure(file)
+    assert secrets.read(file)["REDIS_PASSWORD"]
+    file.write_text(re.sub(r"^REDIS_PASSWORD=.*\n", "", file.read_text(), flags=re.M))
+    assert "REDIS_PASSWORD" not in secrets.read(file)

@@ -97,6 +97,13 @@ def test_what_another_machine_has_written_meanwhile_is_seen(store: ObjectStore, 
     assert run_files.files_of(remote) == ["finished/train.json", "one.json"]
 
 
+def test_a_run_of_another_machine_is_found(store: ObjectStore, root: str) -> None:
+    assert run_files.run_folders(root) == []
+    for name in ("first", "second"):
+        store.put(f"{root.removeprefix(f's3://{BUCKET}/')}/{name}/finished/train.json", b"{}")
+        assert run_files.run_folders(root)[-1].path.name == name
+
+
 def test_a_write_that_is_cut_short_leaves_the_old_object(store: ObjectStore, remote: RunFolder) -> None:
     remote.write_table("lists.parquet", TABLE)
 
@@ -171,7 +178,8 @@ def every_access(folder: RunFolder, tmp_path: Path) -> dict[str, Callable[[], ob
 
 
 def test_a_missing_bucket_is_named_where_a_stage_begins_and_never_made(store: ObjectStore, tmp_path: Path) -> None:
-    for name, access in every_access(RunFolder("s3://nobody-made-this/runs", "a-run"), tmp_path).items():
+    folder = RunFolder("s3://nobody-made-this/runs", "a-run")
+    for name, access in {**every_access(folder, tmp_path), "read": lambda: folder.read_json("a")}.items():
         with pytest.raises(StorageFailed, match=r"s3://nobody-made-this/runs/a-run/.*bucket does not exist\.") as told:
             access()
         assert "its bucket, its keys" in told.value.action, name
