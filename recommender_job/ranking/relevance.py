@@ -73,10 +73,12 @@ class RelevanceModel:
     def columns(self, experiences: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Matrix [f, k] and weighted popularity [k] for some experiences; zeros for those not in training."""
         places = self.experiences.encode(experiences)
-        known = (places != UNSEEN).astype(np.float32)
-        columns = np.maximum(places - 1, 0)
-        popularity = self.share[columns] * known * np.float32(max(self.popularity_weight, TIE_BREAK))
-        return self.matrix[:, columns] * known, popularity
+        unknown, columns = places == UNSEEN, np.maximum(places - 1, 0)
+        matrix = np.take(self.matrix, columns, axis=1)  # C-contiguous, as products want it
+        popularity = self.share[columns] * np.float32(max(self.popularity_weight, TIE_BREAK))
+        matrix[:, unknown] = 0
+        popularity[unknown] = 0
+        return matrix, popularity
 
     def save(self, folder: RunFolder, name: str) -> None:
         """Writes `<name>/relevance.npz` into the run folder."""

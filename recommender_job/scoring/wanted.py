@@ -18,11 +18,11 @@ class Wanted:
     """
 
     def __init__(self, relevance: RelevanceModel, experiences: NDArray[np.int64]) -> None:
-        matrix, self._popularity = relevance.columns(experiences)
-        self._matrix = np.ascontiguousarray(matrix)  # or else SciPy copies it for every block
+        self._matrix, self._popularity = relevance.columns(experiences)
         self._product = None
         if relevance.factors is not None:
             self._product = Product([self._matrix, self._popularity[None]])
+            del self._matrix  # of a large catalogue, one copy is enough
 
     def into(self, features: Features, start: int, stop: int, out: Floats) -> None:
         """Writes the relevance of the users from `start` up to `stop`, shape [stop - start, m]."""

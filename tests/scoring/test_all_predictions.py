@@ -19,6 +19,7 @@ from recommender_job.ratings.clean import CLEAN
 from recommender_job.scoring import lists as lists_module
 from recommender_job.scoring import score as score_module
 from recommender_job.scoring.plan import PLANNED_EXPERIENCES, PLANNED_OPT_OUTS, PLANNED_USERS
+from recommender_job.scoring.predicted import PredictedRatings
 from recommender_job.scoring.score import lists_file, predictions_file, score
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.tables import ALL_PREDICTIONS
@@ -130,6 +131,16 @@ def test_lists_are_written_in_parts(scored: Callable[..., RunFolder], monkeypatc
     folder = scored()
     pd.testing.assert_frame_equal(folder.read_frame(lists_file(0)), whole)
     assert pq.ParquetFile(str(folder.path / lists_file(0))).num_row_groups == 2
+
+
+@pytest.mark.parametrize("predict", ["all", "candidates"])
+def test_pairs_are_predicted_as_configured(
+    scored: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch, predict: str
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(PredictedRatings, "every", lambda self, rows, out: (asked.append(True), out.fill(3)))
+    scored(predict=predict)
+    assert bool(asked) == (predict == "all")
 
 
 def test_a_shard_of_nobody_has_an_empty_file(scored: Callable[..., RunFolder]) -> None:
