@@ -17,6 +17,7 @@ from recommender_job.scoring.lists import OnScores, configured, empty_lists
 from recommender_job.scoring.plan import PLANNED_OPT_OUTS, planned_experiences, users_of_shard
 from recommender_job.scoring.rules import Rules
 from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.checksum import Checksum
 from recommender_job.storage.lookup import rows_among
 from recommender_job.tables import ALL_PREDICTIONS, EXPERIENCE, USER
 
@@ -40,14 +41,15 @@ def score(
     """Writes the lists of one shard and, with `keep_all_predictions`, the predicted rating of each of its pairs.
 
     Returns:
-        `users`, `rows`, `pairs` of users and experiences, and `model_version`.
+        `users`, `rows`, `pairs` of users and experiences, `model_version`, and the `checksum` of the lists, by which
+        publishing knows that it reads what was written here.
     """
     users = users_of_shard(folder, shard)
     planned = planned_experiences(folder)
     experiences = planned[EXPERIENCE].to_numpy()
     opt_outs = rows_among(folder, PLANNED_OPT_OUTS, USER, users)
     rules = Rules.of(planned, opt_outs, config.rules.max_per_group)
-    rows = 0
+    rows, written = 0, Checksum()
     with contextlib.ExitStack() as stack:
         keep = None
         folder.remove(predictions_file(shard))  # of an earlier attempt, perhaps by another model
@@ -69,13 +71,16 @@ def score(
             part = users[start : start + USERS_TOGETHER]
             rated = rows_among(folder, CLEAN, USER, part, columns=[USER, EXPERIENCE])
             for lists in maker.lists(part, rated):
-                write(pa.Table.from_pandas(lists, schema, preserve_index=False))
+                table = pa.Table.from_pandas(lists, schema, preserve_index=False)
+                write(table)
+                written.add(table)
                 rows += len(lists)
     return {
         "users": len(users),
         "rows": rows,
         "pairs": len(users) * len(experiences),
         "model_version": predictor.version,
+        "checksum": written.text,
     }
 
 

@@ -11,6 +11,7 @@ from recommender_job.errors import ArtifactBroken, OutputRefused
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.scoring.score import lists_file
 from recommender_job.storage.artifacts import RunFolder
+from tests.publishing.test_publish_refusals import write_as_if_scored
 
 #: Under which the few users of the sample are judged as a whole, by no bound yet.
 JUDGED = {"checks.min_users": 10, "checks.min_overlap": 0.0, "checks.min_distinct_lists": 0.0}
@@ -54,7 +55,7 @@ def test_lists_that_are_all_the_same_leave_nothing_behind(website: Any, spoilabl
         owners = users.loc[users["shard"] == shard, "user_id"]
         rows = [(user, rank, offered[9 + rank], 3.0) for user in owners for rank in range(1, 6)]
         lists = pd.DataFrame(rows, columns=["user_id", "rank", "experience_id", "predicted_rating"])
-        spoilable.write_table(lists_file(shard), lists.astype({"rank": "int16", "predicted_rating": "float32"}))
+        write_as_if_scored(spoilable, shard, lists.astype({"rank": "int16", "predicted_rating": "float32"}))
     bound = {"checks.min_distinct_lists": 0.02}
     with pytest.raises(OutputRefused, match=r"only 1 different lists, .* without what each has taken, would make 6\."):
         website.publish(folder=spoilable, **{**JUDGED, **bound})
@@ -95,6 +96,25 @@ def test_opt_outs_of_the_plan_are_what_is_checked(website: Any, spoilable: RunFo
     told = f"user {pair['user_id'][0]} \\(rank {int(row['rank'])}: experience {pair['experience_id'][0]}, "
     with pytest.raises(OutputRefused, match=f"that the user has opted out of: {told}"):
         website.publish(folder=spoilable)
+
+
+def test_a_user_in_the_wrong_shard_is_noticed(website: Any, spoilable: RunFolder) -> None:
+    planned = spoilable.read_frame("plan/users.parquet")
+    moved = int(planned.loc[planned["shard"] == 1, "user_id"].iloc[0])
+    spoilable.write_table(
+        "plan/users.parquet", planned.assign(shard=planned["shard"].where(planned["user_id"] != moved, 0))
+    )
+    with pytest.raises(OutputRefused, match=f"1 active users with ratings are not in their shard: user {moved}"):
+        website.publish(folder=spoilable)
+
+
+def test_a_plan_of_an_older_version_is_told_what_to_do(website: Any, spoilable: RunFolder) -> None:
+    plan = spoilable.summary("plan_shards")
+    del plan["shards_in_all"]
+    spoilable.finish("plan_shards", plan)
+    with pytest.raises(ArtifactBroken, match="plan_shards") as caught:
+        website.publish(folder=spoilable)
+    assert "Clear the stage that writes it" in caught.value.action
 
 
 def test_the_planned_users_are_held_to_the_source(website: Any, spoilable: RunFolder) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from recommender_job import nightly
@@ -15,6 +17,7 @@ from recommender_job.errors import ArtifactBroken, OutputRefused, PublicationBus
 from recommender_job.runs import Run
 from recommender_job.scoring.score import lists_file
 from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.checksum import checksum
 
 
 def change_json(folder: RunFolder, name: str, **changes: Any) -> None:
@@ -63,6 +66,13 @@ def test_another_night_of_the_same_cutoff_is_not_too_old(website: Any) -> None:
     assert website.publish("two")["published"] is True
 
 
+def write_as_if_scored(folder: RunFolder, shard: int, lists: pd.DataFrame) -> None:
+    """Leaves lists as scoring would have, had it made these."""
+    folder.write_table(lists_file(shard), lists)
+    told = {"rows": len(lists), "checksum": checksum(folder.read_table(lists_file(shard)))}
+    change_json(folder, f"finished/score-{shard:04d}.json", **told)
+
+
 def spoil_version(folder: RunFolder) -> None:
     change_json(folder, "finished/score-0001.json", model_version="0123456789ab")
 
@@ -71,15 +81,20 @@ def spoil_rows(folder: RunFolder) -> None:
     folder.write_table(lists_file(1), folder.read_frame(lists_file(1)).iloc[:-1])
 
 
+def spoil_order(folder: RunFolder) -> None:
+    """Two users get one another's lists: as many rows as before, and perhaps good ones for both."""
+    table = folder.read_table(lists_file(1))
+    place = pa.array([*range(5, 10), *range(5), *range(10, len(table))])
+    folder.write_table(lists_file(1), table.set_column(2, "experience_id", table["experience_id"].take(place)))
+
+
 def spoil_list(folder: RunFolder) -> None:
-    lists = folder.read_frame(lists_file(1)).iloc[:-1]
-    folder.write_table(lists_file(1), lists)
-    change_json(folder, "finished/score-0001.json", rows=len(lists))
+    write_as_if_scored(folder, 1, folder.read_frame(lists_file(1)).iloc[:-1])
 
 
 def spoil_rating(folder: RunFolder) -> None:
     lists = folder.read_frame(lists_file(1))
-    folder.write_table(lists_file(1), lists.assign(predicted_rating=lists["predicted_rating"] + np.float32(9)))
+    write_as_if_scored(folder, 1, lists.assign(predicted_rating=lists["predicted_rating"] + np.float32(9)))
 
 
 def spoil_file(folder: RunFolder) -> None:
@@ -90,10 +105,18 @@ def spoil_file(folder: RunFolder) -> None:
 SPOILT = {
     spoil_version: (OutputRefused, "The shards were not all scored by tonight's model"),
     spoil_rows: (OutputRefused, "rows but its file holds"),
+    spoil_order: (OutputRefused, "Shard 1 wrote other rows than its file holds"),
     spoil_list: (OutputRefused, "1 users break the contract; each has a list of the wrong length"),
     spoil_rating: (OutputRefused, "has a predicted rating outside the scale"),
     spoil_file: (ArtifactBroken, "lists-0001.parquet is damaged"),
 }
+
+
+def test_a_shard_of_an_older_version_has_no_checksum(website: Any, spoilable: RunFolder) -> None:
+    summary = spoilable.summary("score-0001")
+    del summary["checksum"]
+    spoilable.finish("score-0001", summary)
+    assert website.publish(folder=spoilable)["published"] is True
 
 
 @pytest.mark.parametrize("spoil", SPOILT)

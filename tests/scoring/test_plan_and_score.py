@@ -31,6 +31,7 @@ from recommender_job.scoring.plan import (
 )
 from recommender_job.scoring.score import lists_file, score
 from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.checksum import checksum
 from recommender_job.tables import SOURCE_EXPERIENCE_RULES, SOURCE_OPT_OUTS
 from tests.scoring.reference import alone, brute_force
 
@@ -160,6 +161,7 @@ def test_the_shards_together_are_everybodys_lists(
             "rows": rows,
             "pairs": 4 * len(users),
             "model_version": model.version,
+            "checksum": checksum(extracted.read_table(lists_file(shard))),
         }
     found = pd.concat([extracted.read_frame(lists_file(shard)) for shard in shards])
     expected = top_lists(
