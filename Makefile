@@ -9,7 +9,7 @@ export STACK_HOME
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo website stop up up-worker down logs up-local down-local logs-local passwords tools \
-	test test-stack benchmark check docs docs-configuration format requirements clean
+	test test-stack test-workers benchmark check docs docs-configuration format requirements clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
@@ -69,8 +69,12 @@ test: setup ## Run the tests, three at a time, the slow ones first; RATINGS_CSV=
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/stack tests/e2e tests
 
 test-stack: setup ## Run nights on the whole stack, with faults, operated in a real browser; SCREENSHOTS=folder keeps pictures
-	scripts/install-tools.sh chromium redis-server
-	$(BIN)/python -m pytest tests/stack
+	scripts/install-tools.sh chromium
+	$(BIN)/python -m pytest --ignore=tests/stack/test_two_workers.py tests/stack
+
+test-workers: setup ## Run a night on two workers that share nothing but a database, a queue and a store; one is killed
+	scripts/install-tools.sh redis-server
+	$(BIN)/python -m pytest tests/stack/test_two_workers.py
 
 benchmark: setup ## Measure accuracy, training, extraction and reading beside references; RATINGS_CSV=path or made up
 	$(BIN)/python -m benchmarks.training_time
