@@ -140,19 +140,24 @@ def started(home: Path, variables: dict[str, str], settings: dict[str, str]) -> 
         stack.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """The stack of one machine; it ends with the file of tests, and leaves the machine to the next one."""
+    """The stack of one machine, one for all its tests; that of several machines is tried by a command of its own."""
     with started(tmp_path_factory.mktemp("stack"), {}, {}) as found:
         yield found
 
 
-@pytest.fixture(scope="module")
-def airflow(live: Live) -> Airflow:
+def administrator(live: Live) -> Airflow:
     """The REST API for the administrator, with the DAG parsed."""
     client = live.airflow("admin")
     wait_until(lambda: knows_dag(client), 120, "the DAG to be parsed")
     return client
+
+
+@pytest.fixture(scope="session")
+def airflow(live: Live) -> Airflow:
+    """See `administrator`."""
+    return administrator(live)
 
 
 @pytest.fixture(scope="session")

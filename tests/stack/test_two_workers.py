@@ -12,7 +12,7 @@ import pytest
 from recommender_job.runs import folder_of
 from tests.e2e.stack import DAG, Airflow, wait_until
 from tests.object_store import BUCKET, ObjectStore, object_store
-from tests.stack.conftest import USERS, Live, started
+from tests.stack.conftest import USERS, Live, administrator, started
 from tests.stack.watching import Watcher
 
 WORKERS = ("airflow-worker-1", "airflow-worker-2")
@@ -38,6 +38,12 @@ def live(store: ObjectStore, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with started(tmp_path_factory.mktemp("workers"), VARIABLES, store.environment) as found:
         found.stack.run("airflow-scheduler", "recommender-job", "run", "--as-of", "2024-01-01", "--json")
         yield found
+
+
+@pytest.fixture(scope="module")
+def airflow(live: Live) -> Airflow:
+    """Of this stack."""
+    return administrator(live)
 
 
 def shards_of(live: Live, worker: str, run_id: str) -> set[tuple[int, int]]:
