@@ -136,13 +136,13 @@ def test_a_row_is_not_taken_out_of_what_another_machine_replaces(
 ) -> None:
     remote.write_table("ratings.parquet", TABLE)
     other = RunFolder(str(remote.path.parent), "a-run")
-    batches = run_files._batches
+    batches = run_files.batches
 
     def meanwhile(folder: RunFolder, name: str) -> Iterator[pa.RecordBatch]:
         yield from batches(folder, name)
         other.write_table(name, TABLE.slice(0, 1))
 
-    monkeypatch.setattr(run_files, "_batches", meanwhile)
+    monkeypatch.setattr(run_files, "batches", meanwhile)
     with pytest.raises(StorageFailed, match="was replaced"):
         run_files.remove_user_rows(remote, "ratings.parquet", 1)
     assert remote.read_table("ratings.parquet").num_rows == 1
