@@ -111,9 +111,7 @@ class Config(BaseSettings):
         "predicted_rating", description="What orders the list from left to right."
     )
     predict: Literal["all", "candidates"] = Field(
-        "all",
-        description="Pairs that get a predicted rating: all, or, for large catalogues, each user's candidates only; the"
-        " lists are the same.",
+        "all", description="Pairs that get a predicted rating; `candidates` is for large catalogues, same lists."
     )
     keep_all_predictions: bool = Field(
         False, description="Write the predicted rating of every user and eligible experience to the run folder."

@@ -97,8 +97,10 @@ class Scorer:
         Raises:
             TrainingDiverged: A predicted rating or a relevance is not a finite number.
         """
-        size = max(1, block_pairs // self._m)
-        size = size // self._predicted.group * self._predicted.group or size
+        group = self._predicted.group
+        # Few users are divided among the threads rather than scored in one block.
+        size = min(max(1, block_pairs // self._m), max(group, -(-len(users) // (4 * threads))))
+        size = size // group * group or size
 
         def work(start: int) -> Block:
             stop = min(start + size, len(users))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender_job.ranking.predictor import Predictor
-from recommender_job.scoring.networks import Network
+from recommender_job.scoring.networks import Network, Shifts
 from recommender_job.scoring.product import Floats, Product
 
 
@@ -18,11 +18,11 @@ class UserRows:
 
     Args:
         linear: Shape [b, f].
-        vectors: For each model with hidden layers, shape [b, d].
+        shifts: For each model with hidden layers, those of b users.
     """
 
     linear: Floats
-    vectors: list[Floats]
+    shifts: list[list[Shifts]]
 
 
 class PredictedRatings:
@@ -59,27 +59,30 @@ class PredictedRatings:
 
     def rows(self, users: NDArray[np.int64]) -> UserRows:
         """What the models know of users, by their ids; those not seen in training are unseen users."""
-        linear, vectors, constant = [], [], np.zeros(len(users), np.float64)
+        linear, shifts, constant = [], [], np.zeros(len(users), np.float64)
+        networks = iter(self._networks)
         for weight, model in self._predictor.networks:
             own, bias = model.rows("user", users)
             constant += weight * bias
             if model.settings.dot_product:
                 linear.append(np.float32(weight) * own)
             if len(model.layers) > 1:
-                vectors.append(own)
+                common, output = next(networks).shifts(own)
+                shifts.append(common)
+                constant += output
             elif model.layers:
                 constant += weight * (own * model.layers[0][0][: own.shape[1], 0]).sum(axis=1)
         if self._predictor.bias:
             weight, model_of_bias = self._predictor.bias
             constant += weight * (model_of_bias.mean + model_of_bias.user[model_of_bias.users.encode(users)])
         last = np.stack([constant, np.ones(len(users))], axis=1).astype(np.float32)
-        return UserRows(np.concatenate([*linear, last], axis=1), vectors)
+        return UserRows(np.concatenate([*linear, last], axis=1), shifts)
 
     def every(self, rows: UserRows, out: Floats) -> None:
         """Writes the ratings of every pair, shape [b, m], not clipped."""
-        self._product.into(rows.linear, out)
-        for network, vectors in zip(self._networks, rows.vectors, strict=True):
-            network.add_every(vectors, out)
+        for place, (network, shifts) in enumerate(zip(self._networks, rows.shifts, strict=True)):
+            network.every(shifts, out, add=place > 0)
+        self._product.into(rows.linear, out, add=bool(self._networks))
 
     def some(self, rows: UserRows, places: NDArray[np.int64], there: NDArray[np.bool_]) -> Floats:
         """The ratings of some pairs of each user, computed for each user alone.
@@ -95,10 +98,8 @@ class PredictedRatings:
             Shape [b, k], not clipped; 0 where none is asked for.
         """
         found = np.zeros(places.shape, np.float32)
-        for user, (own, asked) in enumerate(zip(places, there, strict=True)):
-            chosen = own[asked]
-            scores = self._product.some(rows.linear[user], chosen)
-            for network, vectors in zip(self._networks, rows.vectors, strict=True):
-                network.add_some(vectors[user], chosen, scores)
-            found[user, asked] = scores
+        for own, chosen, asked, linear in zip(found, places, there, rows.linear, strict=True):
+            own[asked] = self._product.some(linear, chosen[asked])
+        for network, shifts in zip(self._networks, rows.shifts, strict=True):
+            network.add_some(shifts, places, there, found)
         return found

@@ -36,12 +36,13 @@ class Product:
         self._matrix = np.concatenate(parts)
         self.group = _group(self._matrix[:, :TILE], GROUPS[1:] if self._matrix.shape[1] > MANY else GROUPS)
 
-    def into(self, rows: Floats, out: Floats) -> None:
-        """Writes `rows @ matrix`.
+    def into(self, rows: Floats, out: Floats, *, add: bool = False) -> None:
+        """Writes `rows @ matrix`, or adds it.
 
         Args:
             rows: Shape [b, f], of which each row is multiplied as if it were alone.
             out: Shape [b, m].
+            add: Whether to add.
         """
         matrix, group = self._matrix, self.group
         for first in range(0, len(rows), group):
@@ -51,7 +52,9 @@ class Product:
                 part = np.concatenate([part, np.zeros((group - real, rows.shape[1]), np.float32)])
             for start in range(0, matrix.shape[1], TILE):
                 tile, place = matrix[:, start : start + TILE], out[first : first + real, start : start + TILE]
-                if real == group:
+                if add:
+                    place += np.matmul(part, tile)[:real]
+                elif real == group:
                     np.matmul(part, tile, out=place)
                 else:
                     place[:] = np.matmul(part, tile)[:real]

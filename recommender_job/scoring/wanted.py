@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from recommender_job.ranking.relevance import Features, RelevanceModel
 from recommender_job.scoring.product import Floats, Product
 
+#: Rows of the matrix that are added up at once.
+TOGETHER = 64
+
 
 class Wanted:
     """What relevance says of every pair of a block.
@@ -29,8 +32,11 @@ class Wanted:
         rows = features.rows[start:stop]
         if self._product is not None:
             self._product.into(np.concatenate([rows, np.ones((len(out), 1), np.float32)], axis=1), out)
-        elif len(self._matrix):
-            # A user's row of interactions is added up by itself, in the order of the experiences.
-            np.add(rows @ self._matrix, self._popularity, out=out)
-        else:
-            out[:] = self._popularity
+            return
+        out[:] = self._popularity
+        if not isinstance(rows, np.ndarray):
+            # Interactions are ones. SciPy's product would keep the other threads waiting.
+            for user, row in enumerate(out):
+                own = rows.indices[rows.indptr[user] : rows.indptr[user + 1]]
+                for first in range(0, len(own), TOGETHER):
+                    row += np.add.reduce(np.take(self._matrix, own[first : first + TOGETHER], axis=0), axis=0)

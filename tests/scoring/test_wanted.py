@@ -1,0 +1,33 @@
+"""Relevance of blocks of users, beside the product that it stands for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from recommender_job.scoring import wanted
+from tests.scoring import random_worlds as worlds
+
+USERS, EXPERIENCES = np.arange(0, 60, 2), np.arange(5, 205)
+ASKED, OFFERED = np.arange(50), np.arange(220)
+
+
+@pytest.mark.parametrize("together", [1, 7, wanted.TOGETHER])
+@pytest.mark.parametrize("kind", ["interactions", "factors", "popularity"])
+def test_it_is_the_product(monkeypatch: pytest.MonkeyPatch, kind: str, together: int) -> None:
+    """Whatever number of a user's ratings is added up at once; somebody has rated everything, somebody nothing."""
+    monkeypatch.setattr(wanted, "TOGETHER", together)
+    model = worlds.relevance(kind, USERS, EXPERIENCES)
+    rated = worlds.rated(ASKED, OFFERED)
+    rated = rated[rated["user_id"] != 4].assign(user_id=lambda frame: frame["user_id"].where(frame.index % 3 > 0, 8))
+    features = model.features(ASKED, rated.drop_duplicates())
+    matrix, popularity = model.columns(OFFERED)
+    expected = features.block(0, len(ASKED)) @ matrix + popularity
+    for start, stop in ((0, 50), (3, 11), (49, 50)):
+        out = np.full((stop - start, 230), 7, np.float32)
+        wanted.Wanted(model, OFFERED).into(features, start, stop, out[:, :220])
+        np.testing.assert_allclose(out[:, :220], expected[start:stop], atol=1e-4)
+        assert (out[:, 220:] == 7).all()
+    assert not matrix[:, :5].any()
+    assert not popularity[205:].any()
+    assert kind == "popularity" or expected.std() > 1
