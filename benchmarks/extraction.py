@@ -98,7 +98,7 @@ def _fill(database: Database, rows: int) -> None:
 
 def _night(label: str, url: str, cutoff: datetime, home: str) -> None:
     print(label)
-    copied, extracted = _alone(_copy, url, cutoff, home), _alone(_extract, url, cutoff, home)
+    copied, extracted = alone(_copy, url, cutoff, home), alone(_extract, url, cutoff, home)
     for name, found in (("bare COPY", copied), ("extract", extracted)):
         rows, seconds = found["rows"], found["seconds"]
         print(
@@ -108,8 +108,8 @@ def _night(label: str, url: str, cutoff: datetime, home: str) -> None:
     print(f"  {extracted['summary']}")
 
 
-def _alone(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """What the work returns from a process of its own, with its `seconds` and the `peak` of its memory in MiB."""
+def alone(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """What work returns from a process of its own, with `seconds`, unless it tells them, and `peak` memory in MiB."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         return process.submit(_measured, work, *arguments).result()
 
@@ -119,7 +119,7 @@ def _measured(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str,
     found = work(*arguments)
     seconds = time.perf_counter() - started
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return {**found, "seconds": seconds, "peak": int(status["VmHWM"].split()[0]) / 1024}
+    return {"seconds": seconds, **found, "peak": int(status["VmHWM"].split()[0]) / 1024}
 
 
 def _copy(url: str, cutoff: datetime, home: str) -> dict[str, Any]:

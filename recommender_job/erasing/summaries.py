@@ -10,15 +10,16 @@ from recommender_job.runs import stage_of
 from recommender_job.scoring.plan import PLANNED_USERS, SHARD
 from recommender_job.scoring.score import lists_file
 from recommender_job.storage.artifacts import RunFolder
-from recommender_job.storage.run_files import UserRows
+from recommender_job.storage.run_files import UserRows, checksum_of_others
 from recommender_job.tables import USER
 
 
 def correct_summaries(folder: RunFolder, found: dict[str, UserRows], user_id: int) -> None:
     """Lowers the numbers of users and rows to what the files hold without the user.
 
-    The numbers are counted, not subtracted, so that doing it again changes nothing; and only while the user is still
-    planned, so that a file which lost rows in any other way is noticed all the same.
+    A shard's checksum becomes that of the rows that are left. The numbers are counted, not subtracted, so that doing it
+    again changes nothing; and only while the user is still planned, so that a file which lost rows in any other way is
+    noticed all the same.
 
     Args:
         folder: The run folder.
@@ -36,7 +37,10 @@ def correct_summaries(folder: RunFolder, found: dict[str, UserRows], user_id: in
         if lists is not None:
             count = int(np.count_nonzero(users[SHARD] == shard))
             pairs = here["pairs"] // max(here["users"], 1) * count
-            _update(folder, stage_of(shard), users=count, rows=lists.others, pairs=pairs)
+            changed: dict[str, Any] = {"users": count, "rows": lists.others, "pairs": pairs}
+            if "checksum" in here:
+                changed["checksum"] = checksum_of_others(folder, lists_file(shard), user_id)
+            _update(folder, stage_of(shard), **changed)
 
 
 def _shards(folder: RunFolder) -> list[tuple[int, dict[str, Any]]]:
@@ -45,7 +49,7 @@ def _shards(folder: RunFolder) -> list[tuple[int, dict[str, Any]]]:
     return [(shard, summary) for shard, summary in summaries if summary is not None]
 
 
-def _update(folder: RunFolder, stage: str, **counts: int) -> None:
+def _update(folder: RunFolder, stage: str, **changed: Any) -> None:
     summary = folder.summary_if_finished(stage)
     if summary is not None:
-        folder.finish(stage, {**summary, **counts})
+        folder.finish(stage, {**summary, **changed})

@@ -49,11 +49,13 @@ def check_plan(sides: Iterable[Side], experiences: pd.DataFrame, excluded: Itera
     """
     missing, wrong, repeated = [], [], []
     for side in sides:
-        known = np.intersect1d(side.active, side.rated[USER])
-        missing.append(np.setdiff1d(known, side.planned))
+        # Sorted, sets are told apart far faster than by the tables of `np.unique` and what is made of it.
+        planned, active, rated = map(np.sort, (side.planned, side.active, side.rated[USER].to_numpy()))
+        known = active[_stand_in(active, rated)]
+        missing.append(known[~_stand_in(known, planned)])
         # A shard that is not the user's own has none of the user's ratings.
-        wrong.append(np.setdiff1d(side.planned, known))
-        repeated.append(side.planned[pd.Series(side.planned).duplicated().to_numpy()])
+        wrong.append(planned[~_stand_in(planned, known)])
+        repeated.append(planned[1:][planned[1:] == planned[:-1]])
     for what, found in (
         ("active users with ratings are not in their shard: user", missing),
         ("users are planned but are not active users with ratings of that shard: user", wrong),
@@ -66,6 +68,14 @@ def check_plan(sides: Iterable[Side], experiences: pd.DataFrame, excluded: Itera
         ids = np.sort(np.concatenate(found))
         if len(ids):
             raise OutputRefused(f"{len(ids):,} {what} {first(map(str, ids))}.", action=ACTION)
+
+
+def _stand_in(values: Ints, others: Ints) -> Bools:
+    """Which values are among the others, which ascend."""
+    if not len(others):
+        return np.zeros(len(values), np.bool_)
+    found: Bools = others[np.minimum(np.searchsorted(others, values), len(others) - 1)] == values
+    return found
 
 
 def check_lists(

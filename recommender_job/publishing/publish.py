@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -135,8 +136,10 @@ def _build(
             load(transaction, table, file)
     _check_count(transaction, counts["rows"], table)
     load_default(transaction, publication_id, default, experiences)
-    partitions.attach(transaction, publication_id)
-    figures = whole.figures(active_id)
+    with ThreadPoolExecutor(1) as beside:  # while the database makes the index
+        counted = beside.submit(whole.figures, active_id)
+        partitions.attach(transaction, publication_id)
+        figures = counted.result()
     enter_figures(transaction, publication_id, figures)
 
     def by_default() -> int:
@@ -197,13 +200,15 @@ def _enter(
 def _checked_files(
     folder: RunFolder, scored: dict[int, dict[str, Any]], sides: Sides, contract: Contract, whole: Whole
 ) -> Iterator[io.BytesIO]:
-    """The rows of all shards, to be loaded; each shard is checked before its first row comes."""
+    """The rows of all shards, to be loaded; each list is checked before its first row comes."""
     rows = ListRows(contract.experiences)
     for shard, summary in scored.items():
         lists, side = _lists_of(folder, shard, summary), sides.of(shard)
-        check_lists(lists, side.planned, side.rated, side.opt_outs, contract)
-        whole.add(lists, sides.live(shard))
-        yield from rows.files(lists)
+        tables = (lists, side.rated, side.opt_outs, sides.live(shard))
+        for users, (own, rated, opt_outs, live) in side.parts(*tables):
+            check_lists(own, users, rated, opt_outs, contract)
+            whole.add(own, live)
+            yield from rows.files(own)
 
 
 def _lists_of(folder: RunFolder, shard: int, summary: dict[str, Any]) -> pd.DataFrame:
@@ -227,7 +232,7 @@ def _without_erased(transaction: Transaction, sides: Sides) -> Iterator[Side]:
     erased = np.array([row["user_id"] for row in transaction.rows("select user_id from recommender.erasure")], np.int64)
     back: list[NDArray[np.int64]] = []
     for side in sides:
-        back.append(np.intersect1d(side.planned, erased))
+        back.append(side.planned[np.isin(side.planned, erased)])
         yield side
     users = np.sort(np.concatenate(back))
     if len(users):

@@ -27,6 +27,8 @@ from recommender_job.storage.database import Transaction
 from recommender_job.storage.run_files import batches
 from recommender_job.tables import EXPERIENCE, RATING, USER
 
+#: Users whose lists are checked at once.
+USERS_AT_ONCE = 25_000
 _PAIR = [USER, EXPERIENCE]
 _LIVE = pa.schema([pa.field(name, pa.int64(), nullable=False) for name in _PAIR])
 
@@ -38,7 +40,7 @@ class Side:
     Args:
         planned: The users that the plan puts there, ascending.
         active: Users, by the source, who are active and belong there.
-        rated: `user_id`, `experience_id` of the ratings of users who belong there.
+        rated: `user_id`, `experience_id` of the ratings of users who belong there, ascending by user.
         opt_outs: The same, of the opt-outs that hold.
     """
 
@@ -46,6 +48,19 @@ class Side:
     active: NDArray[np.int64]
     rated: pd.DataFrame
     opt_outs: pd.DataFrame
+
+    def parts(self, *tables: pd.DataFrame) -> Iterator[tuple[NDArray[np.int64], list[pd.DataFrame]]]:
+        """A few thousand planned users at a time, and their rows of some tables.
+
+        Args:
+            tables: Each ascends by `user_id`. Every row is in one of the parts, also that of a user who is not planned.
+        """
+        starts = range(0, max(len(self.planned), 1), USERS_AT_ONCE)
+        bounds = self.planned[list(starts)[1:]]
+        cuts = [[0, *np.searchsorted(table[USER].to_numpy(), bounds), len(table)] for table in tables]
+        for number, start in enumerate(starts):
+            rows = [table.iloc[cut[number] : cut[number + 1]] for table, cut in zip(tables, cuts, strict=True)]
+            yield self.planned[start : start + USERS_AT_ONCE], rows
 
 
 class Sides:
@@ -99,11 +114,11 @@ class Sides:
         """The side of one shard."""
         planned = users_of_shard(self._folder, shard) if shard in self._shards else np.zeros(0, np.int64)
         active = self._active.read(shard)[USER].to_numpy()
-        return Side(planned, active, self._rated.read(shard), self._opt_outs.read(shard))
+        return Side(planned, active, _by_user(self._rated.read(shard)), _by_user(self._opt_outs.read(shard)))
 
     def live(self, shard: int) -> pd.DataFrame:
-        """`user_id`, `experience_id` of the active publication's lists of users who belong to the shard."""
-        return self._live.read(shard)
+        """`user_id`, `experience_id` of the active publication's lists of users who belong to the shard; ascending."""
+        return _by_user(self._live.read(shard))
 
     def left_out(self) -> Iterator[pd.DataFrame]:
         """`user_id`, `experience_id` of what planned users have rated or opted out of, shard by shard."""
@@ -117,3 +132,7 @@ class Sides:
     def _set_apart(self, buckets: Buckets, rows: Any) -> None:
         columns = [np.asarray(rows[name]) for name in rows.schema.names if name in _PAIR]
         buckets.add(shard_of(columns[0], self.count), *columns)
+
+
+def _by_user(pairs: pd.DataFrame) -> pd.DataFrame:
+    return pairs.iloc[np.argsort(pairs[USER].to_numpy())]

@@ -75,8 +75,13 @@ def _shared(lists: pd.DataFrame, live: pd.DataFrame) -> tuple[float, int]:
     """Sum of the shares that stand in both lists, over the users who have both, and how many those are."""
     if live.empty:
         return 0.0, 0
-    both = [np.concatenate([lists[name].to_numpy(), live[name].to_numpy()]) for name in (USER, EXPERIENCE)]
-    (users, owner), (ids, place) = (np.unique(values, return_inverse=True) for values in both)
+    users = np.unique(lists[USER].to_numpy())
+    ids = np.unique(np.concatenate([lists[EXPERIENCE].to_numpy(), live[EXPERIENCE].to_numpy()]))
+    live = live[np.isin(live[USER].to_numpy(), users)]
+    owner, place = (
+        np.searchsorted(known, np.concatenate([lists[name].to_numpy(), live[name].to_numpy()]))
+        for known, name in ((users, USER), (ids, EXPERIENCE))
+    )
     pairs = np.sort(owner * len(ids) + place)
     twice = pairs[:-1][pairs[1:] == pairs[:-1]] // len(ids)
     shared, here, there = (

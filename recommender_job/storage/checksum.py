@@ -16,8 +16,9 @@ class Checksum:
     def add(self, part: pa.Table) -> None:
         """Takes rows in; their columns hold numbers, none of them null."""
         for name in part.column_names:
+            self._columns.setdefault(name, 0)
             for chunk in part[name].chunks:
-                self._columns[name] = zlib.crc32(chunk.to_numpy().tobytes(), self._columns.get(name, 0))
+                self._columns[name] = zlib.crc32(chunk.to_numpy().tobytes(), self._columns[name])
 
     @property
     def text(self) -> str:

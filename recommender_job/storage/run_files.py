@@ -14,6 +14,7 @@ from upath import UPath
 
 from recommender_job.errors import StorageFailed
 from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.checksum import Checksum
 from recommender_job.tables import USER
 
 #: Rows in memory at once.
@@ -123,6 +124,18 @@ def user_rows(folder: RunFolder, name: str, user_id: int) -> UserRows | None:
         found = pc.sum(_is_user(batch, user_id)).as_py() or 0
         own, others = own + found, others + len(batch) - found
     return UserRows(own, others)
+
+
+def checksum_of_others(folder: RunFolder, name: str, user_id: int) -> str:
+    """The checksum of a Parquet file's rows without a user's, taken batch by batch.
+
+    Raises:
+        ArtifactBroken: The file is damaged.
+    """
+    others = Checksum()
+    for batch in batches(folder, name):
+        others.add(pa.Table.from_batches([batch.filter(pc.invert(_is_user(batch, user_id)))]))
+    return others.text
 
 
 def remove_user_rows(folder: RunFolder, name: str, user_id: int) -> None:

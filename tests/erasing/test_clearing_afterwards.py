@@ -6,7 +6,9 @@ import pytest
 
 from recommender_job import nightly
 from recommender_job.errors import OutputRefused
+from recommender_job.runs import stage_of
 from recommender_job.scoring.score import lists_file
+from recommender_job.storage.checksum import checksum
 from tests.erasing.conftest import RUNS, World
 
 
@@ -37,6 +39,23 @@ def test_clearing_a_stage_afterwards_publishes_the_same_lists_of_all_others(worl
         assert now == shown
     assert (summary["users"], summary["rows"]) == (len({row["user_id"] for row in shown}), len(shown))
     assert world.traces() == []
+
+
+def test_the_checksums_of_the_shards_are_those_of_all_others(world: World) -> None:
+    folder = world.folder()
+    shards = folder.summary("plan_shards")["shards"]
+
+    def told(shard: int) -> str | None:
+        return folder.summary(stage_of(shard)).get("checksum")
+
+    for shard in shards:
+        whole = checksum(folder.read_table(lists_file(shard)))
+        folder.finish(stage_of(shard), {**folder.summary(stage_of(shard)), "checksum": whole})
+    before = [told(shard) for shard in shards]
+    world.erase()
+    assert [told(shard) for shard in shards] == [checksum(folder.read_table(lists_file(shard))) for shard in shards]
+    assert [told(shard) for shard in shards] != before
+    assert nightly.publish(world.config, RUNS[1])["published"]
 
 
 def test_a_file_that_lost_rows_in_another_way_is_still_noticed(world: World) -> None:

@@ -97,6 +97,25 @@ def test_opt_outs_of_the_plan_are_what_is_checked(website: Any, spoilable: RunFo
         website.publish(folder=spoilable)
 
 
+def test_a_user_in_the_wrong_shard_is_noticed(website: Any, spoilable: RunFolder) -> None:
+    planned = spoilable.read_frame("plan/users.parquet")
+    moved = int(planned.loc[planned["shard"] == 1, "user_id"].iloc[0])
+    spoilable.write_table(
+        "plan/users.parquet", planned.assign(shard=planned["shard"].where(planned["user_id"] != moved, 0))
+    )
+    with pytest.raises(OutputRefused, match=f"1 active users with ratings are not in their shard: user {moved}"):
+        website.publish(folder=spoilable)
+
+
+def test_a_plan_of_an_older_version_is_told_what_to_do(website: Any, spoilable: RunFolder) -> None:
+    plan = spoilable.summary("plan_shards")
+    del plan["shards_in_all"]
+    spoilable.finish("plan_shards", plan)
+    with pytest.raises(ArtifactBroken, match="plan_shards") as caught:
+        website.publish(folder=spoilable)
+    assert "Clear the stage that writes it" in caught.value.action
+
+
 def test_the_planned_users_are_held_to_the_source(website: Any, spoilable: RunFolder) -> None:
     people = spoilable.read_frame("extract/users.parquet")
     left = int(spoilable.read_frame("plan/users.parquet")["user_id"].iloc[0])

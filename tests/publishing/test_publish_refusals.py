@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from recommender_job import nightly
@@ -15,6 +16,7 @@ from recommender_job.errors import ArtifactBroken, OutputRefused, PublicationBus
 from recommender_job.runs import Run
 from recommender_job.scoring.score import lists_file
 from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.checksum import checksum
 
 
 def change_json(folder: RunFolder, name: str, **changes: Any) -> None:
@@ -71,6 +73,14 @@ def spoil_rows(folder: RunFolder) -> None:
     folder.write_table(lists_file(1), folder.read_frame(lists_file(1)).iloc[:-1])
 
 
+def spoil_order(folder: RunFolder) -> None:
+    """Two users get one another's lists: as many rows as before, and perhaps good ones for both."""
+    table = folder.read_table(lists_file(1))
+    change_json(folder, "finished/score-0001.json", checksum=checksum(table))
+    place = pa.array([*range(5, 10), *range(5), *range(10, len(table))])
+    folder.write_table(lists_file(1), table.set_column(2, "experience_id", table["experience_id"].take(place)))
+
+
 def spoil_list(folder: RunFolder) -> None:
     lists = folder.read_frame(lists_file(1)).iloc[:-1]
     folder.write_table(lists_file(1), lists)
@@ -90,10 +100,16 @@ def spoil_file(folder: RunFolder) -> None:
 SPOILT = {
     spoil_version: (OutputRefused, "The shards were not all scored by tonight's model"),
     spoil_rows: (OutputRefused, "rows but its file holds"),
+    spoil_order: (OutputRefused, "Shard 1 wrote other rows than its file holds"),
     spoil_list: (OutputRefused, "1 users break the contract; each has a list of the wrong length"),
     spoil_rating: (OutputRefused, "has a predicted rating outside the scale"),
     spoil_file: (ArtifactBroken, "lists-0001.parquet is damaged"),
 }
+
+
+def test_a_checksum_that_is_right_is_published(website: Any, spoilable: RunFolder) -> None:
+    change_json(spoilable, "finished/score-0001.json", checksum=checksum(spoilable.read_table(lists_file(1))))
+    assert website.publish(folder=spoilable)["published"] is True
 
 
 @pytest.mark.parametrize("spoil", SPOILT)

@@ -1,0 +1,32 @@
+"""Rows set apart on the disk: all of them, each in its bucket, in the order in which they came."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommender_job.storage.buckets import Buckets
+
+ROWS = st.lists(st.tuples(st.integers(0, 4), st.integers(-(2**63), 2**63 - 1), st.integers(0, 9)), max_size=30)
+
+
+@given(st.lists(ROWS, max_size=3))
+def test_every_row_is_in_its_bucket(tmp_path_factory: pytest.TempPathFactory, parts: list[list[tuple]]) -> None:
+    buckets = Buckets(tmp_path_factory.mktemp("some") / "rows", 5, ["user_id", "experience_id"])
+    for part in parts:
+        buckets.add(*np.array(part, np.int64).reshape(-1, 3).T)
+    for number in range(5):
+        found = buckets.read(number)
+        assert list(found.columns) == ["user_id", "experience_id"]
+        assert set(found.dtypes) == {np.dtype("int64")}
+        expected = [row[1:] for part in parts for row in part if row[0] == number]
+        assert [tuple(row) for row in found.to_numpy().tolist()] == expected
+
+
+def test_a_place_that_is_taken_is_no_place(tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError):
+        Buckets(tmp_path, 5, ["user_id"])
