@@ -50,7 +50,7 @@ def main() -> None:
     """Prints rows a second, the share of raw COPY's speed, and the peak of the memory."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--users", type=int, default=200_000, help="users with a list")
-    parser.add_argument("--experiences", type=int, default=2_000, help="experiences that may stand in one")
+    parser.add_argument("--experiences", type=int, default=2_000, help="experiences that may stand in one, 20 at least")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         url = plain_url(embedded.start(Path(home)))
@@ -91,8 +91,8 @@ def _prepare(home: str, users: int, experiences: int) -> dict[str, Any]:
     """A run folder of a night that has been scored by lot."""
     random, folder = np.random.default_rng(1), _folder(home)
     ids = np.arange(1, experiences + 1)
-    # Each user's pairs are a walk through the experiences: no experience comes twice.
-    steps = np.arange(RATED + N) * 7 % experiences
+    # Each user's pairs are a walk through the experiences, not once around: no experience comes twice.
+    steps = np.arange(RATED + N) * random.integers(1, experiences // (RATED + N) + 1, (users, 1))
     walk = (random.integers(0, experiences, (users, 1)) + steps) % experiences + 1
     rated = pd.DataFrame({"user_id": np.repeat(np.arange(users), RATED), "experience_id": walk[:, :RATED].ravel()})
     rated = rated.assign(rating=random.integers(1, 6, len(rated)).astype(np.float32))

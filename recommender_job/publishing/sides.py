@@ -28,7 +28,7 @@ from recommender_job.storage.run_files import batches
 from recommender_job.tables import EXPERIENCE, RATING, USER
 
 #: Users whose lists are checked at once.
-USERS_AT_ONCE = 25_000
+USERS_AT_ONCE = 10_000
 _PAIR = [USER, EXPERIENCE]
 _LIVE = pa.schema([pa.field(name, pa.int64(), nullable=False) for name in _PAIR])
 

@@ -136,13 +136,13 @@ def test_a_file_that_a_stage_replaces_meanwhile_stays_as_the_stage_wrote_it(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.write_table("t.parquet", FRAME)
-    batches = run_files._batches
+    batches = run_files.batches
 
     def replaced(*arguments: Any) -> Iterator[pa.RecordBatch]:
         yield from batches(*arguments)
         folder.write_table("t.parquet", FRAME[:1])
 
-    monkeypatch.setattr(run_files, "_batches", replaced)
+    monkeypatch.setattr(run_files, "batches", replaced)
     with pytest.raises(StorageFailed, match="was replaced while it was read"):
         remove_user_rows(folder, "t.parquet", 3)
     pd.testing.assert_frame_equal(folder.read_frame("t.parquet"), FRAME[:1])
