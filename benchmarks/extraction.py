@@ -3,8 +3,8 @@
     python -m benchmarks.extraction [--rows 25000000]
 
 Fills an embedded database of its own with made-up ratings (about 250 bytes of disk for each) and drops it at the end.
-Each measurement runs in a process of its own, the best of three counts, beside the bare COPY of the same query to /dev/null
-in CSV and in binary. `COPY to Parquet` is the reading alone: checked rows in a file, neither sorted nor merged.
+Each measurement runs in a process of its own, and the best of three counts. Beside it stands the bare COPY of the same
+query to /dev/null; `COPY to Parquet` is the reading alone: checked rows in a file, neither sorted nor merged.
 """
 
 from __future__ import annotations
@@ -158,9 +158,9 @@ def _spool(url: str, cutoff: datetime, home: str, _how: None) -> dict[str, Any]:
 
 
 def _read_sql(url: str, cutoff: datetime, home: str, _how: None) -> dict[str, Any]:
-    query = f"select user_id, experience_id, rating, rated_at, updated_at from website.ratings limit {SAMPLE}"
+    query = "select user_id, experience_id, rating, rated_at, updated_at from website.ratings limit %(rows)s"
     with _database(url).engine.connect() as connection:
-        return {"rows": len(pd.read_sql_query(query, connection))}
+        return {"rows": len(pd.read_sql_query(query, connection, params={"rows": SAMPLE}))}
 
 
 def _extract(url: str, cutoff: datetime, home: str, _how: None) -> dict[str, Any]:
