@@ -139,7 +139,11 @@ def _publish(url: str, home: str, beside_live: bool) -> dict[str, Any]:
 
 def _raw(url: str, home: str, binary: bool) -> dict[str, Any]:
     lists, folder = _lists(home), _folder(home)
-    files = list(ListRows(planned_experiences(folder)).files(lists)) if binary else [_csv(_named(lists, folder))]
+    files = (
+        list(ListRows(planned_experiences(folder)).files(pa.Table.from_pandas(lists)))
+        if binary
+        else [_csv(_named(lists, folder))]
+    )
     with Database.of(load_config({"database_url": url})).transaction() as transaction:
         started = time.perf_counter()
         table = partitions.create(transaction, 0)

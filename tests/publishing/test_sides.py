@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender_job.publishing import sides as module
-from recommender_job.publishing.sides import Side, Sides
+from recommender_job.publishing.sides import Live, Side, Sides
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.scoring.eligibility import shard_of
 from recommender_job.storage.database import Database
@@ -48,13 +48,13 @@ def test_a_shard_that_holds_nobody_has_a_side_too(website: Any, tmp_path: Path) 
     assert len(second.active)
 
 
-def test_the_live_lists_are_those_of_the_asked_publication(website: Any, database: Database, tmp_path: Path) -> None:
+def test_the_live_lists_are_those_of_the_asked_publication(database: Database, tmp_path: Path) -> None:
     publish(database, {1: [10]})
     asked = publish(database, {3: [10, 20], -4: [30], 5: [20]})
-    sides = Sides(website.folder, [0, 1], 2, tmp_path / "sides")
+    live = Live(2, tmp_path / "live")
     with database.transaction() as transaction:
-        sides.read_live(transaction, asked)
-    found = [sides.live(shard) for shard in (0, 1)]
+        live.read(transaction, asked)
+    found = [live.of(shard) for shard in (0, 1)]
     assert sorted(pairs(found[0]) + pairs(found[1])) == [(-4, 30), (3, 10), (3, 20), (5, 20)]
     for shard in (0, 1):
         assert (shard_of(found[shard]["user_id"].to_numpy(), 2) == shard).all()
