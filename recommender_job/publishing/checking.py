@@ -121,11 +121,11 @@ def check_night(night: Night, live: Future[Live], scratch: Path, stop: threading
     whole, known, checksums = Whole(scratch / "lists"), live.result(), {}
     for shard in night.scored:
         table, checksums[shard] = night.lists(shard)
-        lists, side = checked(table.to_pandas(), LISTS), sides.of(shard)
+        lists, side = table.to_pandas(), sides.of(shard)
         for users, (own, rated, opt_outs, before) in side.parts(lists, side.rated, side.opt_outs, known.of(shard)):
             if stop.is_set():
                 raise CancelledError
-            check_lists(own, users, rated, opt_outs, contract)
+            check_lists(checked(own, LISTS), users, rated, opt_outs, contract)
             whole.add(own, before)
 
     def by_default() -> int:
