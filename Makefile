@@ -9,7 +9,7 @@ export STACK_HOME
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo website stop up up-worker down logs up-local down-local logs-local passwords tools \
-	test test-stack test-workers benchmark check docs docs-configuration format requirements clean
+	test test-stack test-workers bench check docs docs-configuration format requirements clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
@@ -76,10 +76,14 @@ test-workers: setup ## Run a night on two workers that share nothing but a datab
 	scripts/install-tools.sh redis-server
 	$(BIN)/python -m pytest tests/stack/test_two_workers.py
 
-benchmark: setup ## Measure accuracy, training, extraction and reading beside references; RATINGS_CSV=path or made up
+bench: setup ## Measure scoring, training, loading, accuracy and reading beside references; RATINGS_CSV=path or made up
+	$(BIN)/python -m benchmarks.scoring
+	$(BIN)/python -m benchmarks.training_steps
+	$(BIN)/python -m benchmarks.training_memory
 	$(BIN)/python -m benchmarks.training_time
 	$(BIN)/python -m benchmarks.accuracy
 	$(BIN)/python -m benchmarks.extraction --rows 2000000
+	$(BIN)/python -m benchmarks.publication
 	$(BIN)/python -m benchmarks.readers
 
 check: setup ## Check style, types, the direction of imports, the SQL, the compose file, and that the docs build

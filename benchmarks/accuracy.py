@@ -1,6 +1,6 @@
 """How good predicted ratings and lists are, beside scikit-surprise's SVD tuned on the same validation parts.
 
-`make benchmark` runs it on RATINGS_CSV, or on a made-up world. Splits: random, numpy's `default_rng(1000 + k)` for
+`make bench` runs it on RATINGS_CSV, or on a made-up world. Splits: random, numpy's `default_rng(1000 + k)` for
 k = 0 … 9, the first 80 % train; by time, the last fifth; and the last pair of each user with two or more.
 """
 

@@ -50,7 +50,7 @@ def main() -> None:
     """Prints rows a second, the share of raw COPY's speed, and the peak of the memory."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--users", type=int, default=200_000, help="users with a list")
-    parser.add_argument("--experiences", type=int, default=2_000, help="experiences that may stand in one")
+    parser.add_argument("--experiences", type=int, default=2_000, help="experiences that may stand in one, 20 at least")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         url = plain_url(embedded.start(Path(home)))
@@ -91,8 +91,8 @@ def _prepare(home: str, users: int, experiences: int) -> dict[str, Any]:
     """A run folder of a night that has been scored by lot."""
     random, folder = np.random.default_rng(1), _folder(home)
     ids = np.arange(1, experiences + 1)
-    # Each user's pairs are a walk through the experiences: no experience comes twice.
-    steps = np.arange(RATED + N) * 7 % experiences
+    # Each user's pairs are a walk through the experiences, not once around: no experience comes twice.
+    steps = np.arange(RATED + N) * random.integers(1, experiences // (RATED + N) + 1, (users, 1))
     walk = (random.integers(0, experiences, (users, 1)) + steps) % experiences + 1
     rated = pd.DataFrame({"user_id": np.repeat(np.arange(users), RATED), "experience_id": walk[:, :RATED].ravel()})
     rated = rated.assign(rating=random.integers(1, 6, len(rated)).astype(np.float32))
@@ -139,7 +139,11 @@ def _publish(url: str, home: str, beside_live: bool) -> dict[str, Any]:
 
 def _raw(url: str, home: str, binary: bool) -> dict[str, Any]:
     lists, folder = _lists(home), _folder(home)
-    files = list(ListRows(planned_experiences(folder)).files(lists)) if binary else [_csv(_named(lists, folder))]
+    files = (
+        list(ListRows(planned_experiences(folder)).files(pa.Table.from_pandas(lists)))
+        if binary
+        else [_csv(_named(lists, folder))]
+    )
     with Database.of(load_config({"database_url": url})).transaction() as transaction:
         started = time.perf_counter()
         table = partitions.create(transaction, 0)

@@ -1,6 +1,6 @@
 """How long training with selection takes, and one fit, beside the preset `seed`'s 1,000 epochs in the same run.
 
-`make benchmark` runs it on RATINGS_CSV, or on a made-up world. TensorFlow is loaded before the clock starts.
+`make bench` runs it on RATINGS_CSV, or on a made-up world. TensorFlow is loaded before the clock starts.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from recommender_job.config_contradictions import contradiction
 from recommender_job.config_file import ConfigFile
 from recommender_job.config_problems import Problem, first_of, invalid, unknown_in_environment
 from recommender_job.environment import ENV_PREFIX, Environment
@@ -44,9 +45,6 @@ from recommender_job.settings import (
     RelevanceConfig,
     SelectionConfig,
 )
-
-#: The most comparisons that the gate makes in a night; they share its significance.
-COMPARISONS = 4
 
 
 class Config(BaseSettings):
@@ -184,20 +182,8 @@ class Config(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
-        if self.rating_min >= self.rating_max:
-            raise ValueError("rating_min must lie below rating_max")
-        if isinstance(self.candidates_per_user, int) and self.candidates_per_user < self.top_n:
-            raise ValueError("candidates_per_user must not lie below top_n")
-        if self.predict == "candidates" and self.keep_all_predictions:
-            raise ValueError("keep_all_predictions needs predict = all: the rating of every pair is to be kept")
-        if (self.predict, self.candidates_per_user, self.order_by) == ("candidates", "all", "predicted_rating"):
-            raise ValueError(
-                "candidates_per_user = all needs predict = all, or order_by = relevance: nothing picks any"
-            )
-        if self.gate.significance / COMPARISONS * (self.evaluation.resamples + 1) <= 1:
-            raise ValueError(
-                "gate.significance is too low for so few evaluation.resamples: nothing could be significant"
-            )
+        if (told := contradiction(self)) is not None:
+            raise ValueError(told)
         return self
 
     @property

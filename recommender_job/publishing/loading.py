@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from recommender_job.storage.database import Transaction
 from recommender_job.storage.packing import Packer
@@ -26,9 +28,9 @@ class ListRows:
         self._ids = pd.Index(experiences[EXPERIENCE])
         self._packer = Packer(list(_NUMBERS.values()), [(name, "model") for name in experiences[NAME]])
 
-    def files(self, lists: pd.DataFrame) -> Iterator[io.BytesIO]:
-        """Packs lists, of `tables.LISTS`, of those experiences only."""
-        which = self._ids.get_indexer(pd.Index(lists[EXPERIENCE]))
+    def files(self, lists: pa.Table) -> Iterator[io.BytesIO]:
+        """Packs lists, of `tables.LISTS`; an experience that may not stand there gets some other's name."""
+        which = np.maximum(self._ids.get_indexer(pd.Index(lists[EXPERIENCE].to_numpy())), 0)
         return self._packer.files([lists[name].to_numpy() for name in _NUMBERS], which)
 
 

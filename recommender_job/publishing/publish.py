@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from recommender_job.config import Config
 from recommender_job.errors import OutputRefused, PublicationBusy, RunTooOld
 from recommender_job.evaluating import approval
-from recommender_job.publishing.checks import Contract, check_lists, check_plan
+from recommender_job.publishing.checking import SCORE_AGAIN, Checked, Night, check_night
 from recommender_job.publishing.loading import ListRows, load, load_default
-from recommender_job.publishing.popular import popular
 from recommender_job.publishing.publications import kept, lock, prune, switch
-from recommender_job.publishing.sides import Side, Sides
-from recommender_job.publishing.whole import Whole, check_distinct, check_overlap, enter_figures, lists_by_default
+from recommender_job.publishing.sides import Live
+from recommender_job.publishing.whole import check_distinct, check_overlap, enter_figures
 from recommender_job.ranking.recipe import Recipe
-from recommender_job.ratings.extract import EXPERIENCE_RULES
 from recommender_job.runs import Run, stage_of
 from recommender_job.scoring.plan import planned_experiences
-from recommender_job.scoring.score import lists_file
 from recommender_job.storage import partitions
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.beside import ahead
-from recommender_job.storage.checksum import checksum
 from recommender_job.storage.database import Database, Transaction
-from recommender_job.tables import EXPERIENCE, LISTS, checked
-
-_SCORE_AGAIN = "Nothing was switched. Clear `score` (all shards) and what follows."
 
 
 def publish(config: Config, run: Run, folder: RunFolder, database: Database, recipe: Recipe) -> dict[str, Any]:
@@ -63,13 +55,13 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
         ArtifactBroken: A file of the run is missing or damaged.
     """
     planned = folder.summary("plan_shards")
-    shards = planned["shards"]
-    scored = [folder.summary(stage_of(shard)) for shard in shards]
+    by_shard = {shard: folder.summary(stage_of(shard)) for shard in planned["shards"]}
+    scored = by_shard.values()
     model_version = folder.summary("refit")["model_version"]
     if {summary["model_version"] for summary in scored} != {model_version}:
         raise OutputRefused(
             f"The shards were not all scored by tonight's model {model_version}.",
-            action=_SCORE_AGAIN,
+            action=SCORE_AGAIN,
         )
     with folder.reading("finished/plan_shards.json"):
         count = int(planned["shards_in_all"])
@@ -77,15 +69,15 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
     counts = {"users": sum(s["users"] for s in scored), "rows": sum(s["rows"] for s in scored)}
     model = {"model_version": model_version, "recipe": recipe.model_dump_json()}
     rmse = folder.summary("evaluate")["rmse"]
+    experiences = planned_experiences(folder)
     with database.transaction() as transaction:
         lock(transaction)
         refuse_to_go_back(config, run, transaction)
         publication_id = _enter(config, run, transaction, counts, model, rmse, allowed)
+        erased = [row["user_id"] for row in transaction.rows("select user_id from recommender.erasure")]
+        night = Night(config, folder, experiences, by_shard, count, np.array(erased, np.int64))
         with folder.scratch("publish/sides") as scratch:  # inside the lock: nobody else is in there
-            sides = Sides(folder, shards, count, scratch)
-            figures, default_rows = _build(
-                config, folder, transaction, publication_id, sides, dict(zip(shards, scored, strict=True)), counts
-            )
+            figures, default_rows = _build(transaction, publication_id, night, scratch)
     # What was attached is committed before it is switched to: see docs/decisions/0010.
     if not config.dry_run:
         with database.transaction() as transaction:
@@ -110,46 +102,55 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
     }
 
 
-def _build(
-    config: Config,
-    folder: RunFolder,
-    transaction: Transaction,
-    publication_id: int,
-    sides: Sides,
-    scored: dict[int, dict[str, Any]],
-    counts: dict[str, int],
-) -> tuple[dict[str, Any], int]:
-    """Loads, checks and attaches the lists; returns the figures of the whole, and how long the default list is."""
-    experiences = planned_experiences(folder)
-    check_plan(_without_erased(transaction, sides), experiences, _excluded(config, folder))
-    scale, cap = (config.rating_min, config.rating_max), config.rules.max_per_group
-    best = functools.partial(popular, sides.totals, experiences, prior=config.popularity_prior, scale=scale)
-    default = best(n=config.top_n, max_per_group=cap)
+def _build(transaction: Transaction, publication_id: int, night: Night, scratch: Path) -> tuple[dict[str, Any], int]:
+    """Loads, checks and attaches the lists; returns the figures of the whole, and how long the default list is.
+
+    They are checked beside the database's work, since nobody sees them before they are attached and committed.
+    """
     active = transaction.row("select publication_id from recommender.active_publication")
-    active_id = active["publication_id"] if active else None
-    if active_id is not None:
-        sides.read_live(transaction, active_id)
-    whole = Whole(sides.scratch / "lists")
     table = partitions.create(transaction, publication_id)
-    files = _checked_files(folder, scored, sides, Contract(experiences, config.top_n, scale, cap), whole)
-    with contextlib.closing(ahead(files)) as packed:
-        for file in packed:
-            load(transaction, table, file)
-    _check_count(transaction, counts["rows"], table)
-    load_default(transaction, publication_id, default, experiences)
-    with ThreadPoolExecutor(1) as beside:  # while the database makes the index
-        counted = beside.submit(whole.figures, active_id)
+    loaded: dict[int, str] = {}
+    with _checking(night, scratch) as (checking, live):
+        lists = Live(night.count, scratch / "live")
+        if active is not None:
+            lists.read(transaction, active["publication_id"])
+        live.set_result(lists)
+        with contextlib.closing(ahead(_files(night, loaded))) as files:
+            for file in files:
+                load(transaction, table, file)
+                if checking.done():
+                    checking.result()  # refused: the rest need not be loaded
         partitions.attach(transaction, publication_id)
-        figures = counted.result()
-    enter_figures(transaction, publication_id, figures)
+        found = checking.result()
+    if loaded != found.checksums:
+        raise OutputRefused("A shard's file changed while it was published.", action=SCORE_AGAIN)
+    _check_count(transaction, night.rows, table)
+    load_default(transaction, publication_id, found.default, night.experiences)
+    enter_figures(transaction, publication_id, found.figures)
+    check_overlap(night.config.checks, found.figures)
+    check_distinct(night.config.checks, found.figures, night.users, found.by_default)
+    return found.figures, len(found.default)
 
-    def by_default() -> int:
-        order = best(n=len(experiences))
-        return lists_by_default(order, sides.left_out(), counts["users"], config.top_n, sides.scratch / "default")
 
-    check_overlap(config.checks, figures)
-    check_distinct(config.checks, figures, counts["users"], by_default)
-    return figures, len(default)
+@contextlib.contextmanager
+def _checking(night: Night, scratch: Path) -> Iterator[tuple[Future[Checked], Future[Live]]]:
+    """Checks in a thread that ends with the block: its result, and the live lists, which it is to be given."""
+    live: Future[Live] = Future()
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            yield thread.submit(check_night, night, live, scratch, stop), live
+        finally:
+            stop.set()
+            live.cancel()  # whoever waits for it waits no longer
+
+
+def _files(night: Night, checksums: dict[int, str]) -> Iterator[io.BytesIO]:
+    """The rows of all shards, to be loaded; notes their checksums."""
+    rows = ListRows(night.experiences)
+    for shard in night.scored:
+        table, checksums[shard] = night.lists(shard)
+        yield from rows.files(table)
 
 
 def refuse_to_go_back(config: Config, run: Run, transaction: Transaction) -> None:
@@ -196,51 +197,6 @@ def _enter(
         **counts,
     )[0]
     return int(row["publication_id"])
-
-
-def _checked_files(
-    folder: RunFolder, scored: dict[int, dict[str, Any]], sides: Sides, contract: Contract, whole: Whole
-) -> Iterator[io.BytesIO]:
-    """The rows of all shards, to be loaded; each list is checked before its first row comes."""
-    rows = ListRows(contract.experiences)
-    for shard, summary in scored.items():
-        lists, side = _lists_of(folder, shard, summary), sides.of(shard)
-        tables = (lists, side.rated, side.opt_outs, sides.live(shard))
-        for users, (own, rated, opt_outs, live) in side.parts(*tables):
-            check_lists(own, users, rated, opt_outs, contract)
-            whole.add(own, live)
-            yield from rows.files(own)
-
-
-def _lists_of(folder: RunFolder, shard: int, summary: dict[str, Any]) -> pd.DataFrame:
-    table = folder.read_table(lists_file(shard))
-    if len(table) != summary["rows"]:
-        told = f"A shard wrote {summary['rows']} rows but its file holds {len(table)}."
-        raise OutputRefused(told, action=_SCORE_AGAIN)
-    # A shard that an older version scored has no checksum.
-    if summary.get("checksum") not in (None, checksum(table)):
-        raise OutputRefused(f"Shard {shard} wrote other rows than its file holds.", action=_SCORE_AGAIN)
-    return checked(table.to_pandas(), LISTS)
-
-
-def _excluded(config: Config, folder: RunFolder) -> set[int]:
-    table = folder.read_frame(EXPERIENCE_RULES)
-    return {*config.rules.excluded, *table.loc[table["is_excluded"], EXPERIENCE].tolist()}
-
-
-def _without_erased(transaction: Transaction, sides: Sides) -> Iterator[Side]:
-    """Keeps users who were erased since the run extracted from coming back; whoever erases holds the same lock."""
-    erased = np.array([row["user_id"] for row in transaction.rows("select user_id from recommender.erasure")], np.int64)
-    back: list[NDArray[np.int64]] = []
-    for side in sides:
-        back.append(side.planned[np.isin(side.planned, erased)])
-        yield side
-    users = np.sort(np.concatenate(back))
-    if len(users):
-        raise OutputRefused(
-            f"{len(users)} users of this run were erased after it read them, the first is user {users[0]}.",
-            action="Nothing was switched. Clear `extract` and what follows.",
-        )
 
 
 def _check_count(transaction: Transaction, rows: int, table: str) -> None:

@@ -1,4 +1,4 @@
-"""What each shard's lists are looked at beside: its users, what they rated and opted out of, and their live lists.
+"""What each shard's lists are looked at beside: its users, what they rated and opted out of, and the live lists.
 
 All of it is set apart by shard on the disk first, so that only one shard of it is ever in memory.
 """
@@ -28,7 +28,7 @@ from recommender_job.storage.run_files import batches
 from recommender_job.tables import EXPERIENCE, RATING, USER
 
 #: Users whose lists are checked at once.
-USERS_AT_ONCE = 25_000
+USERS_AT_ONCE = 10_000
 _PAIR = [USER, EXPERIENCE]
 _LIVE = pa.schema([pa.field(name, pa.int64(), nullable=False) for name in _PAIR])
 
@@ -79,35 +79,22 @@ class Sides:
     def __init__(self, folder: RunFolder, shards: list[int], count: int, scratch: Path) -> None:
         self._folder = folder
         self._shards = shards
-        self.scratch = scratch
-        self.count = count
+        self._count = count
         self.totals = Totals()
-        self._rated = self._buckets("rated", _PAIR)
-        self._opt_outs = self._buckets("opt_outs", _PAIR)
-        self._active = self._buckets("active", [USER])
-        self._live = self._buckets("live", _PAIR)
+        self._rated = Buckets(scratch / "rated", count, _PAIR)
+        self._opt_outs = Buckets(scratch / "opt_outs", count, _PAIR)
+        self._active = Buckets(scratch / "active", count, [USER])
         for batch in batches(folder, CLEAN, [*_PAIR, RATING]):
             self.totals.add(batch.select([EXPERIENCE, RATING]).to_pandas())
-            self._set_apart(self._rated, batch)
+            _set_apart(self._rated, batch)
         for batch in batches(folder, PLANNED_OPT_OUTS, _PAIR):
-            self._set_apart(self._opt_outs, batch)
+            _set_apart(self._opt_outs, batch)
         for batch in batches(folder, USERS, [USER, "is_active"]):
-            self._set_apart(self._active, batch.filter(batch["is_active"]).select([USER]))
-
-    def read_live(self, transaction: Transaction, publication_id: int) -> None:
-        """Fetches the lists of the active publication, to be returned by `live`."""
-        rows = BinaryRows(_LIVE, lambda table: self._set_apart(self._live, table))
-        with rows.sink() as sink:
-            transaction.copy_out(
-                "select user_id, experience_id from recommender.recommendation where publication_id = %(id)s",
-                {"id": publication_id},
-                sink,
-                binary=True,
-            )
+            _set_apart(self._active, batch.filter(batch["is_active"]).select([USER]))
 
     def __iter__(self) -> Iterator[Side]:
         """The sides of all shards, those without planned users too."""
-        for shard in range(self.count):
+        for shard in range(self._count):
             yield self.of(shard)
 
     def of(self, shard: int) -> Side:
@@ -116,22 +103,45 @@ class Sides:
         active = self._active.read(shard)[USER].to_numpy()
         return Side(planned, active, _by_user(self._rated.read(shard)), _by_user(self._opt_outs.read(shard)))
 
-    def live(self, shard: int) -> pd.DataFrame:
-        """`user_id`, `experience_id` of the active publication's lists of users who belong to the shard; ascending."""
-        return _by_user(self._live.read(shard))
-
     def left_out(self) -> Iterator[pd.DataFrame]:
         """`user_id`, `experience_id` of what planned users have rated or opted out of, shard by shard."""
         for side in self:
             pairs = pd.concat([side.rated, side.opt_outs])
             yield pairs[pairs[USER].isin(side.planned)]
 
-    def _buckets(self, name: str, columns: list[str]) -> Buckets:
-        return Buckets(self.scratch / name, self.count, columns)
 
-    def _set_apart(self, buckets: Buckets, rows: Any) -> None:
-        columns = [np.asarray(rows[name]) for name in rows.schema.names if name in _PAIR]
-        buckets.add(shard_of(columns[0], self.count), *columns)
+class Live:
+    """The lists of the active publication, none where nothing is active.
+
+    Args:
+        count: How many shards there are.
+        scratch: A local folder that is not there yet.
+    """
+
+    def __init__(self, count: int, scratch: Path) -> None:
+        self._pairs = Buckets(scratch, count, _PAIR)
+        self.publication_id: int | None = None
+
+    def read(self, transaction: Transaction, publication_id: int) -> None:
+        """Fetches them."""
+        self.publication_id = publication_id
+        rows = BinaryRows(_LIVE, lambda table: _set_apart(self._pairs, table))
+        with rows.sink() as sink:
+            transaction.copy_out(
+                "select user_id, experience_id from recommender.recommendation where publication_id = %(id)s",
+                {"id": publication_id},
+                sink,
+                binary=True,
+            )
+
+    def of(self, shard: int) -> pd.DataFrame:
+        """`user_id`, `experience_id` of users who belong to a shard, ascending by user."""
+        return _by_user(self._pairs.read(shard))
+
+
+def _set_apart(buckets: Buckets, rows: Any) -> None:
+    columns = [np.asarray(rows[name]) for name in rows.schema.names if name in _PAIR]
+    buckets.add(shard_of(columns[0], buckets.count), *columns)
 
 
 def _by_user(pairs: pd.DataFrame) -> pd.DataFrame:

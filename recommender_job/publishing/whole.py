@@ -73,11 +73,12 @@ def enter_figures(transaction: Transaction, publication_id: int, figures: dict[s
 
 def _shared(lists: pd.DataFrame, live: pd.DataFrame) -> tuple[float, int]:
     """Sum of the shares that stand in both lists, over the users who have both, and how many those are."""
-    if live.empty:
+    if lists.empty or live.empty:
         return 0.0, 0
     users = np.unique(lists[USER].to_numpy())
     ids = np.unique(np.concatenate([lists[EXPERIENCE].to_numpy(), live[EXPERIENCE].to_numpy()]))
-    live = live[np.isin(live[USER].to_numpy(), users)]
+    place = np.minimum(np.searchsorted(users, live[USER].to_numpy()), len(users) - 1)
+    live = live[users[place] == live[USER].to_numpy()]
     owner, place = (
         np.searchsorted(known, np.concatenate([lists[name].to_numpy(), live[name].to_numpy()]))
         for known, name in ((users, USER), (ids, EXPERIENCE))

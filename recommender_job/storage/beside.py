@@ -11,7 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 #: So many things wait, one more is being worked on; that bounds the memory.
-WAITING = 2
+WAITING = 3
 
 
 @contextlib.contextmanager
@@ -43,13 +43,17 @@ def beside(work: Callable[[T], None]) -> Iterator[Callable[[T], None]]:
 
 
 def ahead(things: Iterator[T]) -> Generator[T]:
-    """The same things; the next one is made while the caller is at work on the one before.
+    """The same things; the next `WAITING` are made while the caller is at work on the one before.
 
     What making one raises is raised where it would be due.
     """
     end = object()
     with ThreadPoolExecutor(1) as thread:
-        coming: Future[T | object] = thread.submit(next, things, end)
-        while (thing := coming.result()) is not end:
-            coming = thread.submit(next, things, end)
-            yield thing  # type: ignore[misc]  # `end` never gets here
+        coming: deque[Future[T | object]] = deque(thread.submit(next, things, end) for _ in range(WAITING))
+        try:
+            while (thing := coming.popleft().result()) is not end:
+                coming.append(thread.submit(next, things, end))
+                yield thing  # type: ignore[misc]  # `end` never gets here
+        finally:
+            for one in coming:
+                one.cancel()

@@ -22,7 +22,7 @@ from recommender_job.storage.translation import translated
 
 _DRIVER = "postgresql+psycopg2"
 #: Bytes that COPY takes from a file at once.
-_READ = 2**18
+_READ = 2**22
 
 
 def database_url(config: Config) -> sa.URL:

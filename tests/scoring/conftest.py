@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from recommender_job.config import Config, load_config
 from recommender_job.ranking.bias import BiasModel
 from recommender_job.ranking.ids import IdMap
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ranking.trained import TrainedModel
+from recommender_job.ratings.clean import CLEAN
+from recommender_job.ratings.extract import EXPERIENCE_RULES, OPT_OUTS
+from recommender_job.ratings.extract import EXPERIENCES as OFFERED
+from recommender_job.ratings.extract import USERS as PEOPLE
+from recommender_job.runs import Run
 from recommender_job.settings import ModelConfig
+from recommender_job.storage.artifacts import RunFolder
+from recommender_job.tables import SOURCE_EXPERIENCE_RULES, SOURCE_OPT_OUTS
 
 #: Ids as they occur: negative ones, small ones, and the largest that the database takes.
 USERS = [-7, 1, 2, 3, 5, 8, 13, 2**62, 2**63 - 1]
 EXPERIENCES = [-3, 4, 6, 10, 11, 12, 2**63 - 1]
+CUTOFF = datetime(2023, 5, 3, tzinfo=UTC)
+RUN = Run("tonight", CUTOFF)
+RATED = [(1, 4), (1, 6), (2, 4), (3, 10), (5, 4), (5, 12), (8, 11)]
 
 
 @pytest.fixture(scope="session")
@@ -104,3 +116,32 @@ def asked() -> tuple[np.ndarray, np.ndarray]:
 def pairs() -> Callable[..., pd.DataFrame]:
     """Makes a frame of (user, experience) pairs."""
     return lambda *rated: pd.DataFrame(list(rated), columns=["user_id", "experience_id"], dtype="int64")
+
+
+@pytest.fixture
+def settings() -> Callable[..., Config]:
+    """Makes a configuration without a database."""
+    return lambda **changes: load_config({"shards": 3, "top_n": 4, **changes})
+
+
+@pytest.fixture
+def extracted(folder: RunFolder) -> RunFolder:
+    """A run folder as extract and clean leave it: user 3 is inactive, user 7 never rated, four experiences count."""
+    rated = pd.DataFrame(RATED, columns=["user_id", "experience_id"])
+    at = pd.Timestamp("2023-01-01", tz="UTC").as_unit("us")
+    folder.write_table(CLEAN, rated.assign(rating=np.float32(4), rated_at=at))
+    people = pd.DataFrame({"user_id": [1, 2, 3, 5, 7, 8], "is_active": [True, True, False, True, True, True]})
+    folder.write_table(PEOPLE, people)
+    offered = pd.DataFrame(
+        {
+            "experience_id": [12, 4, 6, 10, 11, 13],
+            "name": ["twelve", "four", "six", "ten", "eleven", "thirteen"],
+            "is_active": [True, True, True, True, True, False],
+            "available_from": pd.Series([None] * 6, dtype="datetime64[us, UTC]"),
+            "available_until": pd.Series([None, None, None, CUTOFF, None, None], dtype="datetime64[us, UTC]"),
+        }
+    )
+    folder.write_table(OFFERED, offered)
+    folder.write_table(EXPERIENCE_RULES, SOURCE_EXPERIENCE_RULES.empty_table())
+    folder.write_table(OPT_OUTS, SOURCE_OPT_OUTS.empty_table())
+    return folder

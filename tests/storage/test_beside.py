@@ -123,3 +123,22 @@ def test_the_next_thing_is_made_while_the_caller_works() -> None:
     assert next(coming) == 1
     assert second.wait(10)
     assert list(coming) == [2]
+
+
+def test_who_leaves_early_waits_for_no_more_than_is_being_made() -> None:
+    begun, may_go, made = threading.Event(), threading.Event(), []
+
+    def things() -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            if number == 1:
+                begun.set()
+                assert may_go.wait(10)
+            yield number
+
+    coming = ahead(things())
+    assert next(coming) == 0
+    assert begun.wait(10)
+    threading.Timer(0.05, may_go.set).start()
+    coming.close()
+    assert made == [0, 1]
