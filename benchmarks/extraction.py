@@ -10,17 +10,15 @@ query to /dev/null; `COPY to Parquet` is the reading alone: checked rows in a fi
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import tempfile
-import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from benchmarks.alone import Cost, alone
 from recommender_job.config import load_config
 from recommender_job.ratings.extract import extract
 from recommender_job.runs import Run
@@ -39,12 +37,12 @@ EACH = 25
 SAMPLE = 500_000
 ROUNDS = 3
 
-_WITHOUT_INDEXES = """
+WITHOUT_INDEXES = """
     alter table website.ratings drop constraint ratings_pkey, drop constraint ratings_user_id_fkey,
         drop constraint ratings_experience_id_fkey;
     drop index website.ratings_updated_at, website.ratings_rated_at
 """
-_WITH_INDEXES = """
+WITH_INDEXES = """
     alter table website.ratings add primary key (user_id, experience_id, rated_at, occurrence);
     create index ratings_updated_at on website.ratings (updated_at);
     create index ratings_rated_at on website.ratings (rated_at)
@@ -90,7 +88,7 @@ def main() -> None:
 def _fill(database: Database, rows: int) -> None:
     schema.migrate(database)
     with database.transaction() as transaction:
-        transaction.run(_WITHOUT_INDEXES)  # they are made faster at once
+        transaction.run(WITHOUT_INDEXES)  # they are made faster at once
         transaction.run("insert into website.users select generate_series(1, :users)", users=max(1, rows // EACH))
         transaction.run(
             "insert into website.experiences (name, name_key) select n::text, n::text"
@@ -98,7 +96,7 @@ def _fill(database: Database, rows: int) -> None:
             experiences=EXPERIENCES,
         )
         transaction.run(_RATINGS, rows=rows, users=max(1, rows // EACH), experiences=EXPERIENCES)
-        transaction.run(_WITH_INDEXES)
+        transaction.run(WITH_INDEXES)
     with database.autocommit() as session:
         session.run("vacuum analyze website.ratings")
         session.run("checkpoint")
@@ -113,34 +111,20 @@ def _night(label: str, url: str, cutoff: datetime, home: str) -> None:
         "extract": (_extract, None),
         "pandas.read_sql": (_read_sql, None),
     }
-    best: dict[str, dict[str, Any]] = {}
+    best: dict[str, Cost] = {}
     for _ in range(ROUNDS):
         for name, (work, how) in ways.items():
             found = alone(work, url, cutoff, home, how)
-            if name not in best or found["seconds"] < best[name]["seconds"]:
+            if name not in best or found.seconds < best[name].seconds:
                 best[name] = found
-    speed = {name: found["rows"] / found["seconds"] for name, found in best.items()}
+    speed = {name: found.result["rows"] / found.seconds for name, found in best.items()}
     for name, found in best.items():
         shares = [speed[name] / speed[bare] for bare in list(ways)[:2]]
         print(
-            f"  {name:<18}{found['rows']:>12,} rows{found['seconds']:>8.2f} s{speed[name]:>12,.0f} rows/s"
-            f"{found['peak']:>8.0f} MiB{shares[0]:>7.0%} of COPY in CSV{shares[1]:>6.0%} in binary"
+            f"  {name:<18}{found.result['rows']:>12,} rows{found.seconds:>8.2f} s{speed[name]:>12,.0f} rows/s"
+            f"{found.held:>8,} MiB{shares[0]:>7.0%} of COPY in CSV{shares[1]:>6.0%} in binary"
         )
-    print(f"  {best['extract']['summary']}")
-
-
-def alone(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """What work returns from a process of its own, with `seconds`, unless it tells them, and `peak` memory in MiB."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        return process.submit(_measured, work, *arguments).result()
-
-
-def _measured(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    started = time.perf_counter()
-    found = work(*arguments)
-    seconds = time.perf_counter() - started
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return {"seconds": seconds, **found, "peak": int(status["VmHWM"].split()[0]) / 1024}
+    print(f"  {best['extract'].result['summary']}")
 
 
 def _copy(url: str, cutoff: datetime, home: str, binary: bool) -> dict[str, Any]:

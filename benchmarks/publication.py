@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as csv
 
-from benchmarks.extraction import alone
+from benchmarks.alone import alone
 from recommender_job.config import load_config
 from recommender_job.publishing.loading import ListRows, load
 from recommender_job.publishing.publish import publish
@@ -75,14 +75,15 @@ def _rounds(url: str, home: str) -> None:
     best: dict[str, dict[str, Any]] = {}
     for _ in range(ROUNDS):
         for name, (work, how) in ways.items():
-            found = alone(work, url, home, how)
+            cost = alone(work, url, home, how)
+            found = {**cost.result, "peak": cost.held}
             if name not in best or found["seconds"] < best[name]["seconds"]:
                 best[name] = found
     speed = {name: found["rows"] / found["seconds"] for name, found in best.items()}
     for name, found in best.items():
         shares = [speed[name] / speed[raw] for raw in list(ways)[:2]]
         print(
-            f"  {name:<26}{found['seconds']:>8.2f} s{speed[name]:>12,.0f} rows/s{found['peak']:>8.0f} MiB"
+            f"  {name:<26}{found['seconds']:>8.2f} s{speed[name]:>12,.0f} rows/s{found['peak']:>8,} MiB"
             f"{shares[0]:>8.0%} of raw COPY in CSV{shares[1]:>6.0%} in binary"
         )
 

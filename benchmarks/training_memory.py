@@ -10,12 +10,9 @@ which holds them all, and once with a small `train_memory_mb`. Told is memory th
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import tempfile
-import threading
-import time
-from concurrent.futures import ProcessPoolExecutor
 
+from benchmarks.alone import alone
 from benchmarks.generated import generated_ratings
 from recommender_job.config import load_config
 from recommender_job.ranking import stages
@@ -46,8 +43,10 @@ def main() -> None:
         before: dict[int, tuple[int, int]] = {}
         for times in (1, 2, 4):
             pairs = times * options.pairs
+            alone(_generate, runs, pairs)
             for budget in (default, options.budget):
-                seconds, peak = _alone(runs, pairs, budget)
+                cost = alone(_train, runs, pairs, budget)
+                seconds, peak = cost.seconds, cost.own
                 more = (peak - before[budget][1]) * 2**20 / (pairs - before[budget][0]) if budget in before else None
                 print(
                     f"{pairs:>12,}{budget:>9,}{seconds:>9.1f}{peak:>10,}{'' if more is None else f'{more:>21.0f}'}",
@@ -56,41 +55,13 @@ def main() -> None:
                 before[budget] = (pairs, peak)
 
 
-def _alone(runs: str, pairs: int, budget: int) -> tuple[float, int]:
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as process:
-        process.submit(_generate, runs, pairs).result()
-        return process.submit(_measure, runs, pairs, budget).result()
-
-
 def _generate(runs: str, pairs: int) -> None:
     RunFolder(runs, str(pairs)).write_table(CLEAN, generated_ratings(pairs, USERS, EXPERIENCES))
 
 
-def _measure(runs: str, pairs: int, budget: int) -> tuple[float, int]:
-    """Seconds, and the most anonymous memory in MiB."""
-    peak, ended = 0, threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not ended.wait(0.02):
-            peak = max(peak, _anonymous())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        started = time.perf_counter()
-        config = load_config({**QUICK, "train_memory_mb": budget})
-        stages.train(config, RunFolder(runs, str(pairs)), "challenger", "champion")
-        return time.perf_counter() - started, peak
-    finally:
-        ended.set()
-        watcher.join()
-
-
-def _anonymous() -> int:
-    with open("/proc/self/status", encoding="ascii") as status:
-        line = next(line for line in status if line.startswith("RssAnon"))
-    return int(line.split()[1]) // 1024
+def _train(runs: str, pairs: int, budget: int) -> None:
+    config = load_config({**QUICK, "train_memory_mb": budget})
+    stages.train(config, RunFolder(runs, str(pairs)), "challenger", "champion")
 
 
 if __name__ == "__main__":
