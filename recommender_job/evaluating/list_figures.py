@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recommender_job.config import Config
 from recommender_job.evaluating.bootstrap import Bootstrap, chance, interval
+from recommender_job.ranking.encoded import Encoded, encoded
 from recommender_job.ranking.list_metrics import (
     ListFigures,
     by_chance,
@@ -32,14 +33,18 @@ K = 10
 
 
 def list_figures(
-    predictor: Predictor, relevance: RelevanceModel, training: pd.DataFrame, pairs: pd.DataFrame, config: Config
+    predictor: Predictor,
+    relevance: RelevanceModel,
+    training: pd.DataFrame | Encoded,
+    pairs: pd.DataFrame,
+    config: Config,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Lists of the users of unseen pairs, made of what was rated in training and not by the user.
 
     Args:
         predictor: Trained on `training`.
         relevance: Trained on `training`.
-        training: `user_id`, `experience_id`, `rating`.
+        training: `user_id`, `experience_id`, `rating`; or what was made of them.
         pairs: Unseen pairs, likewise. An experience is liked from `relevant_rating` on.
         config: How lists are made; at most `evaluation.list_users` users are asked, drawn by `seed`.
 
@@ -53,19 +58,22 @@ def list_figures(
         `below_popularity`: how likely recall falls so far below what `gate.max_list_loss` leaves of popularity's by
         chance. None where nobody liked anything.
     """
+    training = encoded(training)
     users = np.unique(pairs[USER])
     if len(users) > config.evaluation.list_users:
         users = np.sort(np.random.default_rng(config.seed).choice(users, config.evaluation.list_users, replace=False))
-    catalogue = np.unique(training[EXPERIENCE])
+    catalogue = training.experiences.ids
+    popularity = pd.Series(training.experience_counts[1:], index=catalogue)
+    rated = training.rated_by(users)  # those of all would fill the memory, for nothing
     liked = pairs.loc[pairs[RATING] >= config.relevant_rating, [USER, EXPERIENCE]].drop_duplicates()
     liked = liked[liked[USER].isin(users)]
-    make = functools.partial(configured_lists, config, predictor, relevance, users, catalogue, training)
+    make = functools.partial(configured_lists, config, predictor, relevance, users, catalogue, rated)
     lists = make(n=max(K, config.top_n))
     popular = top_lists(
         predictor,
         users,
         catalogue,
-        training,
+        rated,
         n=K,
         scale=(config.rating_min, config.rating_max),
         block_pairs=config.block_pairs,
@@ -73,21 +81,21 @@ def list_figures(
         order_by="relevance",
     )
     own, others = list_metrics(lists, liked, k=K), list_metrics(popular, liked, k=K)
-    random = by_chance(training, liked, k=K)
+    random = by_chance(rated, liked, catalogue=catalogue, k=K)
     bootstrap = None
     if len(own.users):
         bootstrap = Bootstrap(own.users, resamples=config.evaluation.resamples, seed=config.seed)
     figures: dict[str, Any] = {
         "users": len(users),
-        "users_without_list": _without_list(lists, users, training),
+        "users_without_list": _without_list(lists, users, rated, len(catalogue)),
         "users_who_liked": len(own.users),
-        "model": _of(lists[lists[RANK] <= K], own, training, bootstrap, config),
-        "popularity": _of(popular, others, training, bootstrap, config),
+        "model": _of(lists[lists[RANK] <= K], own, popularity, bootstrap, config),
+        "popularity": _of(popular, others, popularity, bootstrap, config),
         "random": {f"ndcg@{K}": mean_of(random.ndcg), f"recall@{K}": mean_of(random.recall)},
         "below_popularity": None,
     }
     figures["model"]["personal_lists"], figures["model"]["lists_compared"] = personal_share(
-        lists[lists[RANK] <= K], training, k=K
+        lists[lists[RANK] <= K], rated, catalogue=len(catalogue), k=K
     )
     if bootstrap:
         least = (1 - config.gate.max_list_loss) * bootstrap.means(others.recall)
@@ -95,14 +103,14 @@ def list_figures(
     return figures, lists if config.top_n >= K else make(n=config.top_n)
 
 
-def _without_list(lists: pd.DataFrame, users: NDArray[np.int64], training: pd.DataFrame) -> int:
+def _without_list(lists: pd.DataFrame, users: NDArray[np.int64], rated: pd.DataFrame, catalogue: int) -> int:
     """Users who have no list although there is something that they have not rated."""
-    rated = training.groupby(USER)[EXPERIENCE].nunique().reindex(users, fill_value=0).to_numpy()
-    return int(np.count_nonzero(~np.isin(users, lists[USER]) & (rated < training[EXPERIENCE].nunique())))
+    had = rated.groupby(USER)[EXPERIENCE].nunique().reindex(users, fill_value=0).to_numpy()
+    return int(np.count_nonzero(~np.isin(users, lists[USER]) & (had < catalogue)))
 
 
 def _of(
-    lists: pd.DataFrame, found: ListFigures, training: pd.DataFrame, bootstrap: Bootstrap | None, config: Config
+    lists: pd.DataFrame, found: ListFigures, popularity: pd.Series, bootstrap: Bootstrap | None, config: Config
 ) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for name, values in ((f"ndcg@{K}", found.ndcg), (f"recall@{K}", found.recall)):
@@ -110,8 +118,8 @@ def _of(
         figures[f"{name}_interval"] = bootstrap and interval(bootstrap.means(values), config.evaluation.level)
     return {
         **figures,
-        "coverage": coverage(lists, training[EXPERIENCE].nunique()),
+        "coverage": coverage(lists, len(popularity)),
         "distinct_lists": distinct_share(lists),
         "exposure": exposure(lists),
-        "popularity_bias": popularity_bias(lists, training),
+        "popularity_bias": popularity_bias(lists, popularity),
     }

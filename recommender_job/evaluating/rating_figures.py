@@ -12,6 +12,7 @@ from recommender_job.config import Config
 from recommender_job.evaluating.bootstrap import Bootstrap, chance, interval
 from recommender_job.evaluating.calibration import calibration
 from recommender_job.ranking.baselines import baseline_predictions
+from recommender_job.ranking.encoded import Encoded, encoded
 from recommender_job.ranking.ids import IdMap
 from recommender_job.ranking.metrics import ErrorFigures
 from recommender_job.ranking.predictor import Predictor
@@ -24,7 +25,7 @@ ACTIVITY = (0, 1, 2, 4, 10, 30, 100)
 
 def rating_figures(
     predictor: Predictor,
-    training: pd.DataFrame,
+    training: pd.DataFrame | Encoded,
     pairs: pd.DataFrame,
     config: Config,
     champion: Predictor | None = None,
@@ -33,7 +34,7 @@ def rating_figures(
 
     Args:
         predictor: Trained on `training`.
-        training: What the baselines are computed from.
+        training: What the baselines are computed from: `user_id`, `experience_id`, `rating`, or what was made of them.
         pairs: `user_id`, `experience_id`, `rating`.
         config: Scale, shrinkage, bootstrap.
         champion: What is live, trained on `training` too; None: there is none, or it is the same.
@@ -49,7 +50,7 @@ def rating_figures(
     Raises:
         TrainingDiverged: A prediction is missing or no finite number.
     """
-    scale = (config.rating_min, config.rating_max)
+    training, scale = encoded(training), (config.rating_min, config.rating_max)
     users, experiences = pairs[USER].to_numpy(), pairs[EXPERIENCE].to_numpy()
     actual = pairs[RATING].to_numpy(np.float64)
     # clip keeps NaN, so a missing prediction still reaches ErrorFigures and is refused there.
@@ -61,8 +62,10 @@ def rating_figures(
     if champion is not None:
         others[CHAMPION] = np.clip(champion.predict(users, experiences), *scale).astype(np.float64)
 
-    known_user, user_ratings = _training_ratings(training[USER].to_numpy(), users)
-    known_experience, experience_ratings = _training_ratings(training[EXPERIENCE].to_numpy(), experiences)
+    known_user, user_ratings = _training_ratings(training.users, training.user_counts, users)
+    known_experience, experience_ratings = _training_ratings(
+        training.experiences, training.experience_counts, experiences
+    )
     slices = {
         "known_users": known_user,
         "unknown_users": ~known_user,
@@ -138,11 +141,10 @@ def _comparison(
 
 
 def _training_ratings(
-    trained: NDArray[np.int64], asked: NDArray[np.int64]
+    trained: IdMap, counts: NDArray[np.int64], asked: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Whether training saw each id, and in how many ratings."""
-    ids = IdMap.of(trained)
-    count = np.bincount(ids.encode(trained), minlength=len(ids) + 1)[ids.encode(asked)]
+    count = counts[trained.encode(asked)]
     return count > 0, count
 
 

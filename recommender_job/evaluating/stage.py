@@ -7,11 +7,10 @@ from typing import Any
 from recommender_job.config import Config
 from recommender_job.evaluating.list_figures import list_figures
 from recommender_job.evaluating.rating_figures import rating_figures
-from recommender_job.ranking.inputs import HOLDOUT, TRAIN
+from recommender_job.ranking.inputs import evaluation_parts
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.storage.artifacts import RunFolder
-from recommender_job.tables import RATINGS, checked
 
 PREDICTIONS = "evaluate/predictions.parquet"
 LISTS = "evaluate/lists.parquet"
@@ -30,13 +29,12 @@ def evaluate(config: Config, folder: RunFolder, challenger: str, champion: str) 
         What `rating_figures` returns, and `lists` as `list_figures` returns them; `holdout`; `selection`, the train
         stage's report; `champion_is`: the train stage's `champion`.
     """
-    training = checked(folder.read_frame(TRAIN), RATINGS)
-    holdout = checked(folder.read_frame(HOLDOUT), RATINGS)
-    trained = folder.summary("train")
-    predictor = Predictor.load(folder, challenger)
-    other = Predictor.load(folder, champion) if trained["champion"] == "trained" else None
-    figures, predictions = rating_figures(predictor, training, holdout, config, other)
-    lists, kept = list_figures(predictor, RelevanceModel.load(folder, challenger), training, holdout, config)
+    with evaluation_parts(config, folder) as (training, holdout):
+        trained = folder.summary("train")
+        predictor, relevance = Predictor.load(folder, challenger), RelevanceModel.load(folder, challenger)
+        other = Predictor.load(folder, champion) if trained["champion"] == "trained" else None
+        figures, predictions = rating_figures(predictor, training, holdout, config, other)
+        lists, kept = list_figures(predictor, relevance, training, holdout, config)
     folder.write_table(PREDICTIONS, predictions)
     folder.write_table(LISTS, kept)
     return {

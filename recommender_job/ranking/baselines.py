@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recommender_job.ranking.bias import BiasModel, deviation
-from recommender_job.ranking.ids import IdMap
-from recommender_job.tables import EXPERIENCE, RATING, USER
+from recommender_job.ranking.bias import BiasModel, deviation_alone
+from recommender_job.ranking.encoded import Encoded, encoded
+from recommender_job.tables import EXPERIENCE, USER
 
 
 def baseline_predictions(
-    train: pd.DataFrame, pairs: pd.DataFrame, *, shrinkage: float, scale: tuple[float, float]
+    train: pd.DataFrame | Encoded, pairs: pd.DataFrame, *, shrinkage: float, scale: tuple[float, float]
 ) -> dict[str, NDArray[np.float64]]:
     """Predicts pairs from means alone.
 
     Args:
-        train: `user_id`, `experience_id`, `rating`.
+        train: `user_id`, `experience_id`, `rating` to take them from; or what was made of them.
         pairs: `user_id`, `experience_id`.
         shrinkage: Ratings' worth of pull to zero on every user's and experience's deviation from the mean.
         scale: Predictions are clipped to it.
@@ -26,20 +26,13 @@ def baseline_predictions(
         `global_mean`, `user_mean`, `experience_mean` and `user_experience_bias`, each of shape [len(pairs)]. A user or
         experience without ratings in `train` deviates by zero.
     """
-    mean = float(train[RATING].astype("float64").mean())
+    train = encoded(train)
+    mean, users, experiences = train.mean, pairs[USER].to_numpy(), pairs[EXPERIENCE].to_numpy()
     both = BiasModel.fit(train, user_shrinkage=shrinkage, experience_shrinkage=shrinkage)
     predictions = {
         "global_mean": np.full(len(pairs), mean),
-        "user_mean": mean + _deviation(train, pairs, USER, shrinkage),
-        "experience_mean": mean + _deviation(train, pairs, EXPERIENCE, shrinkage),
-        "user_experience_bias": both.predict(pairs[USER].to_numpy(), pairs[EXPERIENCE].to_numpy()),
+        "user_mean": mean + deviation_alone(train, USER, shrinkage)[train.users.encode(users)],
+        "experience_mean": mean + deviation_alone(train, EXPERIENCE, shrinkage)[train.experiences.encode(experiences)],
+        "user_experience_bias": both.predict(users, experiences),
     }
     return {name: np.clip(values, *scale) for name, values in predictions.items()}
-
-
-def _deviation(train: pd.DataFrame, pairs: pd.DataFrame, side: str, shrinkage: float) -> NDArray[np.float64]:
-    """Of each pair's user or experience alone."""
-    ids = IdMap.of(train[side].to_numpy())
-    rating = train[RATING].to_numpy(np.float64)
-    own = deviation(rating - rating.mean(), ids.encode(train[side].to_numpy()), len(ids) + 1, shrinkage)
-    return own[ids.encode(pairs[side].to_numpy())]

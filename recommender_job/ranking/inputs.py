@@ -13,8 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recommender_job.config import Config
+from recommender_job.ranking.encoded import Encoded, Spill
 from recommender_job.ranking.ids import IdMap
-from recommender_job.ranking.shuffled import BLOCK, Spill
+from recommender_job.ranking.shuffled import BLOCK
 from recommender_job.ranking.trainer import Trainers
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.ratings.split import held_out, split
@@ -38,7 +39,7 @@ def all_ratings(config: Config, folder: RunFolder) -> Iterator[tuple[pd.DataFram
     Raises:
         ArtifactBroken: The ratings break their contract.
     """
-    if _fits(config, folder):
+    if _fits(config, folder, CLEAN):
         ratings = checked(folder.read_frame(CLEAN), RATINGS)
         yield ratings, Trainers(ratings, devices=config.train_devices)
         return
@@ -55,7 +56,7 @@ def training_part(config: Config, folder: RunFolder) -> Iterator[tuple[pd.DataFr
         ArtifactBroken: The ratings break their contract.
         NothingToTrainOn: One of the two would be empty.
     """
-    if _fits(config, folder):
+    if _fits(config, folder, CLEAN):
         training = _split_in_memory(config, folder)
         yield training, Trainers(training, devices=config.train_devices)
         return
@@ -68,8 +69,23 @@ def training_part(config: Config, folder: RunFolder) -> Iterator[tuple[pd.DataFr
         yield training, Trainers(training, _spill(config, local), config.train_devices)
 
 
-def _fits(config: Config, folder: RunFolder) -> bool:
-    return rows_of(folder, CLEAN) * RATING_BYTES <= config.train_memory_mb * 2**20
+@contextlib.contextmanager
+def evaluation_parts(config: Config, folder: RunFolder) -> Iterator[tuple[Encoded, pd.DataFrame]]:
+    """The training part, and the holdout: that is never more than memory holds, since a model predicts all of it.
+
+    Raises:
+        ArtifactBroken: The ratings break their contract.
+    """
+    holdout = checked(folder.read_frame(HOLDOUT), RATINGS)
+    if _fits(config, folder, TRAIN):
+        yield Encoded.of(checked(folder.read_frame(TRAIN), RATINGS)), holdout
+        return
+    with folder.scratch("training") as local:
+        yield Encoded.of(_mapped(config, folder, TRAIN, local / "all"), _spill(config, local)), holdout
+
+
+def _fits(config: Config, folder: RunFolder, name: str) -> bool:
+    return rows_of(folder, name) * RATING_BYTES <= config.train_memory_mb * 2**20
 
 
 def _spill(config: Config, local: Path) -> Spill:

@@ -86,7 +86,7 @@ def exposure(lists: pd.DataFrame) -> float | None:
     return int(lists[EXPERIENCE].value_counts().iloc[0]) / users if users else None
 
 
-def personal_share(lists: pd.DataFrame, rated: pd.DataFrame, *, k: int) -> tuple[float | None, int]:
+def personal_share(lists: pd.DataFrame, rated: pd.DataFrame, *, catalogue: int, k: int) -> tuple[float | None, int]:
     """How many lists differ from another user's by more than what the two have rated.
 
     Two lists that follow one order, the same for everybody, hold the first experiences of that order that their user
@@ -96,13 +96,13 @@ def personal_share(lists: pd.DataFrame, rated: pd.DataFrame, *, k: int) -> tuple
     Args:
         lists: `user_id`, `experience_id`; k places each, or fewer where a user has rated nearly everything.
         rated: `user_id`, `experience_id` of training pairs. Users without any are not known and do not count.
+        catalogue: How many experiences there are.
         k: Length of the lists.
 
     Returns:
         The share of pairs of users whose lists differ so (None with fewer than two lists), and how many lists counted:
         those of known users who have more than k experiences left to be shown.
     """
-    catalogue = rated[EXPERIENCE].nunique()
     asked = rated[rated[USER].isin(lists[USER].unique())]
     had = {user: set(own) for user, own in asked.groupby(USER)[EXPERIENCE] if catalogue - len(own) > k}
     shown = {user: set(own) for user, own in lists.groupby(USER)[EXPERIENCE] if user in had}
@@ -119,40 +119,37 @@ def personal_share(lists: pd.DataFrame, rated: pd.DataFrame, *, k: int) -> tuple
     return sum(differ) / len(differ), len(users)
 
 
-def popularity_bias(lists: pd.DataFrame, rated: pd.DataFrame) -> float | None:
+def popularity_bias(lists: pd.DataFrame, popularity: pd.Series) -> float | None:
     """How popular what is shown is, compared with what users choose themselves.
 
     Args:
         lists: `experience_id` of every place.
-        rated: `experience_id` of every training pair; how often an experience is rated is its popularity.
+        popularity: How often each experience is rated in training, by id.
 
     Returns:
         Mean popularity over the places, by mean popularity over the ratings: 1 as users choose, above: more popular.
         None without lists.
     """
-    count = rated.groupby(EXPERIENCE).size()
     if lists.empty:
         return None
-    shown = lists[EXPERIENCE].map(count).fillna(0).mean()
-    return float(shown / rated[EXPERIENCE].map(count).mean())
+    shown = lists[EXPERIENCE].map(popularity).fillna(0).mean()
+    return float(shown / np.average(popularity, weights=popularity))
 
 
-def by_chance(training: pd.DataFrame, liked: pd.DataFrame, *, k: int) -> ListFigures:
+def by_chance(rated: pd.DataFrame, liked: pd.DataFrame, *, catalogue: NDArray[np.int64], k: int) -> ListFigures:
     """What lists drawn by lot from what a user has not rated are expected to score.
 
     Args:
-        training: `user_id`, `experience_id`; the catalogue is what is rated here.
+        rated: `user_id`, `experience_id` of the training pairs of those users, or of more.
         liked: Held-out pairs that the users liked, each once.
+        catalogue: Experiences that may be drawn.
         k: Length of the lists.
     """
-    catalogue = training[EXPERIENCE].unique()
     wanted = liked.groupby(USER).size()
-    rated = pd.MultiIndex.from_frame(liked[[USER, EXPERIENCE]]).isin(
-        pd.MultiIndex.from_frame(training[[USER, EXPERIENCE]])
-    )
-    found = liked[liked[EXPERIENCE].isin(catalogue) & ~rated]
+    had = pd.MultiIndex.from_frame(liked[[USER, EXPERIENCE]]).isin(pd.MultiIndex.from_frame(rated[[USER, EXPERIENCE]]))
+    found = liked[liked[EXPERIENCE].isin(catalogue) & ~had]
     reachable = found.groupby(USER).size().reindex(wanted.index, fill_value=0)
-    left = len(catalogue) - training.groupby(USER).size().reindex(wanted.index, fill_value=0)
+    left = len(catalogue) - rated.groupby(USER).size().reindex(wanted.index, fill_value=0)
     places = left.clip(upper=k).to_numpy(np.int64)
     # Each place holds a liked experience with the same probability.
     hit = (reachable / left.clip(lower=1)).to_numpy(np.float64)

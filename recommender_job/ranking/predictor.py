@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recommender_job.ranking.bias import BiasModel
+from recommender_job.ranking.encoded import Encoded
 from recommender_job.ranking.ids import IdMap
 from recommender_job.ranking.recipe import Member, Recipe
 from recommender_job.ranking.trained import TrainedModel
@@ -44,7 +45,10 @@ class Predictor:
         if self.bias:
             weight, bias = self.bias
             parts.append(repr(weight))
-            parts += [hashlib.sha256(array.tobytes()).hexdigest() for array in _bias_arrays(bias).values()]
+            parts += [
+                hashlib.sha256(np.ascontiguousarray(array).reshape(-1).data).hexdigest()
+                for array in _bias_arrays(bias).values()
+            ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
     @property
@@ -163,7 +167,7 @@ def train_predictor(
     bias = None
     if recipe.bias.weight:
         shrinkage = {name: getattr(recipe.bias, name) for name in ("user_shrinkage", "experience_shrinkage")}
-        bias = (recipe.bias.weight, BiasModel.fit(ratings, **shrinkage))
+        bias = (recipe.bias.weight, BiasModel.fit(Encoded.of(ratings, trainers.spill), **shrinkage))
     first = figures[0] if figures else {"epochs": 0, "loss": None, "pairs": len(ratings)}
     return Predictor(tuple(networks), bias), recipe.model_copy(update={"members": tuple(members)}), first
 

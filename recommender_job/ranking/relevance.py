@@ -12,6 +12,8 @@ and the matrix is the ridge regression of every experience on all others, in clo
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+from recommender_job.ranking.encoded import Encoded, encoded
 from recommender_job.ranking.ids import UNSEEN, IdMap
 from recommender_job.ranking.recipe import RelevancePart
 from recommender_job.storage.artifacts import RunFolder
@@ -30,6 +33,8 @@ from recommender_job.tables import EXPERIENCE, USER
 SMALL = 1_000
 ALS_FACTORS = 64
 ALS_ITERATIONS = 15
+#: Interactions that are looked at together, about.
+TOGETHER = 2**22
 #: Confidence in an interaction, in zeros' worth.
 ALS_ALPHA = 5.0
 #: Popularity also breaks the ties of users of whom nothing else is known, however little weight it has.
@@ -119,22 +124,22 @@ class Features:
         return part if isinstance(part, np.ndarray) else part.toarray()
 
 
-def train_relevance(ratings: pd.DataFrame, part: RelevancePart, *, seed: int) -> RelevanceModel:
+def train_relevance(ratings: pd.DataFrame | Encoded, part: RelevancePart, *, seed: int) -> RelevanceModel:
     """Learns relevance from who rated what.
 
     Args:
-        ratings: `user_id`, `experience_id`; each pair once.
+        ratings: `user_id`, `experience_id`, `rating`, each pair once; or what was made of them.
         part: Method and settings.
         seed: Where ALS starts. Same ratings, settings and seed: same model.
     """
-    users, experiences = IdMap.of(ratings[USER].to_numpy()), IdMap.of(ratings[EXPERIENCE].to_numpy())
-    taken = interactions(ratings, users.ids, experiences)
-    share = np.asarray(taken.sum(axis=0), np.float32).ravel() / np.float32(len(users))
+    ratings = encoded(ratings)
+    users, experiences = ratings.users, ratings.experiences
+    share = ratings.experience_counts[1:].astype(np.float32) / np.float32(len(users))
     factors, matrix = None, np.zeros((0, len(experiences)), np.float32)
     if part.method == "ease":
-        matrix = ease(taken, part.l2, part.activity_power)
+        matrix = ease(_taken(ratings), len(experiences), part.l2, part.activity_power)
     elif part.method == "als":
-        factors, matrix = _als(taken, part.l2, seed)
+        factors, matrix = _als(sparse.vstack(list(_taken(ratings)), format="csr"), part.l2, seed)
     return RelevanceModel(users, experiences, matrix, factors, share, part.popularity)
 
 
@@ -155,11 +160,12 @@ def interactions(rated: pd.DataFrame, users: NDArray[np.int64], experiences: IdM
     return found
 
 
-def ease(taken: sparse.csr_array, l2: float, activity_power: float) -> NDArray[np.float32]:
+def ease(taken: Iterable[sparse.csr_array], experiences: int, l2: float, activity_power: float) -> NDArray[np.float32]:
     """EASE's matrix of experience on experience, in closed form; its diagonal is zero.
 
     Args:
-        taken: Interactions, shape [users, m].
+        taken: Interactions of some users after others, shape [·, m] each.
+        experiences: m.
         l2: Penalty, in interactions; where it is 0 and some experiences are always taken together, the least possible
             one is used.
         activity_power: A user with c interactions counts c ** -activity_power.
@@ -167,9 +173,11 @@ def ease(taken: sparse.csr_array, l2: float, activity_power: float) -> NDArray[n
     Returns:
         float32 of shape [m, m]; column j is what speaks for experience j.
     """
-    activity = np.maximum(np.asarray(taken.sum(axis=1)).ravel(), 1.0)
-    weighted = sparse.csr_array(taken * (activity ** (-activity_power / 2))[:, None])
-    gram = (weighted.T @ weighted).toarray().astype(np.float64)
+    gram = np.zeros((experiences, experiences))
+    for part in taken:
+        activity = np.maximum(np.asarray(part.sum(axis=1)).ravel(), 1.0)
+        weighted = sparse.csr_array(part * (activity ** (-activity_power / 2))[:, None])
+        gram += (weighted.T @ weighted).toarray()
     diagonal = np.diag_indices(len(gram))
     gram[diagonal] += max(l2, 1e-3)
     # On small matrices, BLAS's threads lose more time to TensorFlow's than they save.
@@ -178,6 +186,21 @@ def ease(taken: sparse.csr_array, l2: float, activity_power: float) -> NDArray[n
     matrix: NDArray[np.float64] = inverse / -np.diag(inverse)
     matrix[diagonal] = 0.0
     return np.asarray(matrix, np.float32)
+
+
+def _taken(ratings: Encoded) -> Iterator[sparse.csr_array]:
+    """Interactions of all users, some after others: so many that their ratings do not fill the memory."""
+    parts = max(1, -(-len(ratings) // TOGETHER))
+    bounds = np.linspace(0, len(ratings.users), parts + 1).astype(int)
+    for start, stop in itertools.pairwise(bounds):
+        places = []
+        for part in ratings.parts():
+            rows = ratings.user[part]
+            places.append(part.start + np.flatnonzero((rows > start) & (rows <= stop)))
+        place = np.concatenate(places)
+        cells = (ratings.user[place] - 1 - start, ratings.experience[place] - 1)
+        shape = (stop - start, len(ratings.experiences))
+        yield sparse.csr_array((np.ones(len(place), np.float32), cells), shape=shape)
 
 
 def _als(taken: sparse.csr_array, l2: float, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

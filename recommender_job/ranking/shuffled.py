@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recommender_job.ranking.encoded import Encoded, Spill
 from recommender_job.ranking.ids import IdMap
-from recommender_job.tables import EXPERIENCE, RATING, USER
 
 #: Ratings that lie beside each other on the disk and are read together.
 BLOCK = 8_192
-
-
-@dataclass(frozen=True)
-class Spill:
-    """Where ratings lie that do not fit into memory.
-
-    Args:
-        folder: A local folder; every training cleans up behind itself.
-        window: Ratings that are in memory at once, at least one block of them.
-    """
-
-    folder: Path
-    window: int
 
 
 class Shuffled:
@@ -47,17 +30,9 @@ class Shuffled:
     """
 
     def __init__(self, ratings: pd.DataFrame, users: IdMap, experiences: IdMap, spill: Spill | None) -> None:
-        self._count = len(ratings)
+        self.pairs = Encoded.of(ratings, spill, users=users, experiences=experiences)
         self._window = max(1, spill.window // BLOCK) if spill and len(ratings) > spill.window else None
-        self._folder = tempfile.mkdtemp(dir=spill.folder) if spill and self._window else None
-        self.users = users.encode_into(ratings[USER].to_numpy(), self._empty("user", np.int32))
-        self.experiences = experiences.encode_into(ratings[EXPERIENCE].to_numpy(), self._empty("experience", np.int32))
-        self.ratings = ratings[RATING].to_numpy(np.float32)
-        if self._folder:
-            mapped = self._empty("rating", np.float32)
-            mapped[:] = self.ratings
-            self.ratings = mapped
-        else:
+        if self._window is None:
             self._whole = self._tensors(slice(None))
 
     def epoch(self, random: np.random.Generator) -> Iterator[tuple[dict[str, Any], Any]]:
@@ -65,30 +40,21 @@ class Shuffled:
         from recommender_job.ranking.tensorflow import tf
 
         if self._window is None:
-            yield self._whole, tf.constant(_order(random, self._count))
+            yield self._whole, tf.constant(_order(random, len(self.pairs)))
             return
-        blocks = _order(random, -(-self._count // BLOCK))
+        blocks = _order(random, -(-len(self.pairs) // BLOCK))
         for start in range(0, len(blocks), self._window):
             # Ascending inside a window: its own order is drawn below, and the disk is read forwards.
             chosen = np.sort(blocks[start : start + self._window]).astype(np.int64)
             rows = (chosen[:, None] * BLOCK + np.arange(BLOCK)).ravel()
-            pairs = self._tensors(rows[rows < self._count])
-            yield pairs, tf.constant(_order(random, len(pairs["rating"])))
-
-    def close(self) -> None:
-        """Deletes the files."""
-        if self._folder:
-            shutil.rmtree(self._folder)
-
-    def _empty(self, name: str, kind: Any) -> NDArray[Any]:
-        if self._folder is None:
-            return np.zeros(self._count, kind)
-        return np.memmap(Path(self._folder) / name, kind, "w+", shape=(self._count,))
+            window = self._tensors(rows[rows < len(self.pairs)])
+            yield window, tf.constant(_order(random, len(window["rating"])))
 
     def _tensors(self, rows: Any) -> dict[str, Any]:
         from recommender_job.ranking.tensorflow import tf
 
-        columns = {"user": self.users, "experience": self.experiences, "rating": self.ratings}
+        pairs = self.pairs
+        columns = {"user": pairs.user, "experience": pairs.experience, "rating": pairs.rating}
         return {name: tf.constant(np.asarray(column[rows])) for name, column in columns.items()}
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 from pydantic import ValidationError
 
 from recommender_job.config import Config
 from recommender_job.errors import TrainingDiverged
+from recommender_job.ranking.encoded import Encoded
 from recommender_job.ranking.inputs import HOLDOUT, all_ratings, training_part
 from recommender_job.ranking.predictor import Predictor, train_predictor
 from recommender_job.ranking.recipe import Recipe
 from recommender_job.ranking.recipes import find_recipe
 from recommender_job.ranking.relevance import RelevanceModel, train_relevance
+from recommender_job.ranking.trainer import Trainers
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.mapped import rows_of
 
@@ -54,7 +57,7 @@ def train(
     with training_part(config, folder) as (training, trainers):
         recipe, selection = find_recipe(training, config, trainers, live_recipe)
         predictor, recipe, figures = train_predictor(training, recipe, progress, trainers)
-        _save(folder, challenger, predictor, train_relevance(training, recipe.relevance, seed=config.seed), recipe)
+        _save(folder, challenger, predictor, _relevance(training, trainers, recipe, config), recipe)
         state = "none" if live is None else "unreadable" if live_recipe is None else "trained"
         if live_recipe == recipe:
             state = "same"
@@ -64,8 +67,7 @@ def train(
             except TrainingDiverged:
                 state = "untrainable"
             else:
-                relevance = train_relevance(training, live_recipe.relevance, seed=config.seed)
-                _save(folder, champion, other, relevance, live_recipe)
+                _save(folder, champion, other, _relevance(training, trainers, live_recipe, config), live_recipe)
     return {
         **figures,
         "holdout": rows_of(folder, HOLDOUT),
@@ -91,7 +93,7 @@ def refit(
     recipe = load_recipe(folder, challenger)
     with all_ratings(config, folder) as (ratings, trainers):
         predictor, recipe, figures = train_predictor(ratings, recipe, progress, trainers)
-        _save(folder, name, predictor, train_relevance(ratings, recipe.relevance, seed=config.seed), recipe)
+        _save(folder, name, predictor, _relevance(ratings, trainers, recipe, config), recipe)
     with folder.scratch(saved_model) as local:
         export_saved_model(predictor, str(local), (config.rating_min, config.rating_max))
         folder.write_folder(saved_model, local)
@@ -114,6 +116,10 @@ def _readable(live: str | None) -> Recipe | None:
         return None if live is None else Recipe.model_validate_json(live)
     except ValidationError:
         return None
+
+
+def _relevance(ratings: pd.DataFrame, trainers: Trainers, recipe: Recipe, config: Config) -> RelevanceModel:
+    return train_relevance(Encoded.of(ratings, trainers.spill), recipe.relevance, seed=config.seed)
 
 
 def _save(folder: RunFolder, name: str, predictor: Predictor, relevance: RelevanceModel, recipe: Recipe) -> None:

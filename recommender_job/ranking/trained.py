@@ -43,7 +43,7 @@ class TrainedModel:
         digest = hashlib.sha256(self.settings.model_dump_json().encode())
         for name, array in sorted(self._arrays().items()):
             digest.update(name.encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(np.ascontiguousarray(array).reshape(-1).data)
         return digest.hexdigest()[:12]
 
     def save(self, folder: RunFolder, name: str) -> None:

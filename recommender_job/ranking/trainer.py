@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable
 
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 
 from recommender_job.errors import TrainingDiverged
 from recommender_job.ranking.bias import BiasModel
+from recommender_job.ranking.encoded import Encoded, Spill
 from recommender_job.ranking.ids import UNSEEN, IdMap
-from recommender_job.ranking.shuffled import Shuffled, Spill
+from recommender_job.ranking.shuffled import Shuffled
 from recommender_job.ranking.trained import TrainedModel
 from recommender_job.settings import Devices, ModelConfig
 from recommender_job.tables import EXPERIENCE, RATING, USER
@@ -99,17 +99,17 @@ class Trainer:
         if closed_form:
             self._model.assign_biases(*self._closed_form(ratings, settings))
         self._graph.restart(settings.learning_rate, train_biases=not closed_form)
-        pairs = Shuffled(ratings, self.users, self.experiences, self._spill)
-        for side, rows in ((USER, pairs.users), (EXPERIENCE, pairs.experiences)):
+        shuffled = Shuffled(ratings, self.users, self.experiences, self._spill)
+        for side, rows in ((USER, shuffled.pairs.user), (EXPERIENCE, shuffled.pairs.experience)):
             self._seen[side][:] = False
-            self._seen[side][rows] = True
+            for part in shuffled.pairs.parts():
+                self._seen[side][rows[part]] = True
         batch, random = tf.constant(settings.batch_size), np.random.default_rng(seed)
-        with contextlib.closing(pairs):
-            for done in range(1, settings.epochs + 1):
-                windows = [(float(self._graph.epoch(*window, batch)), len(window[1])) for window in pairs.epoch(random)]
-                loss = sum(loss * count for loss, count in windows) / len(ratings)
-                if not math.isfinite(loss) or not after_epoch(done):
-                    break
+        for done in range(1, settings.epochs + 1):
+            windows = [(float(self._graph.epoch(*window, batch)), len(window[1])) for window in shuffled.epoch(random)]
+            loss = sum(loss * count for loss, count in windows) / len(ratings)
+            if not math.isfinite(loss) or not after_epoch(done):
+                break
         if not math.isfinite(loss) or not self._graph.is_finite():
             raise TrainingDiverged(
                 f"After epoch {done} the loss is {loss} or a weight is not finite.",
@@ -152,7 +152,7 @@ class Trainer:
     def _closed_form(self, ratings: pd.DataFrame, settings: ModelConfig) -> list[NDArray[np.float32]]:
         """The bias model's deviations, in the rows of this trainer's tables."""
         shrinkage = {name: getattr(settings, name) for name in ("user_shrinkage", "experience_shrinkage")}
-        found = BiasModel.fit(ratings, **shrinkage)
+        found = BiasModel.fit(Encoded.of(ratings, self._spill), **shrinkage)
         tables = []
         for ids, own, values in (
             (self.users, found.users, found.user),
@@ -180,16 +180,16 @@ class Trainers:
     def __init__(self, ratings: pd.DataFrame, spill: Spill | None = None, devices: Devices = "auto") -> None:
         self._users = IdMap.of(ratings[USER].to_numpy())
         self._experiences = IdMap.of(ratings[EXPERIENCE].to_numpy())
-        self._spill, self._devices = spill, devices
+        self.spill, self._devices = spill, devices
         self._trainers: dict[str, Trainer] = {}
 
     def of_others(self, ratings: pd.DataFrame) -> Trainers:
         """Trainers for the ids of other ratings, by the same means."""
-        return Trainers(ratings, self._spill, self._devices)
+        return Trainers(ratings, self.spill, self._devices)
 
     def of(self, settings: ModelConfig) -> Trainer:
         """The trainer of the settings' shape."""
         shape = settings.model_dump_json(exclude=TUNABLE)
         if shape not in self._trainers:
-            self._trainers[shape] = Trainer(self._users, self._experiences, settings, self._spill, self._devices)
+            self._trainers[shape] = Trainer(self._users, self._experiences, settings, self.spill, self._devices)
         return self._trainers[shape]

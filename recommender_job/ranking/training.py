@@ -72,6 +72,8 @@ class _Stopping:
 
 
 def _validation_part(ratings: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    if not share:
+        return ratings, ratings.iloc[:0]  # not a copy: there may be more ratings than memory
     order = np.random.default_rng(seed).permutation(len(ratings))
     kept = len(ratings) - int(len(ratings) * share)
     return ratings.iloc[np.sort(order[:kept])], ratings.iloc[np.sort(order[kept:])]

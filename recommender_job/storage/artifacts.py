@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import io
 import json
 import os
 import shutil
@@ -18,7 +17,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,7 +24,7 @@ from numpy.typing import NDArray
 from upath import UPath
 
 from recommender_job.errors import StageMissing
-from recommender_job.storage.seal import check_seal, seal
+from recommender_job.storage.seal import read_arrays, write_arrays
 from recommender_job.storage.trouble import bucket_is_missing, reading, writing
 
 
@@ -145,19 +143,17 @@ class RunFolder:
 
     def write_arrays(self, name: str, arrays: dict[str, NDArray[Any]]) -> None:
         """Writes named arrays as npz, without pickle."""
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)
-        sealed = seal(buffer.getvalue())
-        self._write(self.path / name, lambda file: file.write(sealed))
+        self._write(self.path / name, lambda file: write_arrays(file, arrays))
 
     def read_arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """Reads named arrays, checking the file's digest."""
         path = self.path / name
-        with reading(str(path)):
-            archive = path.read_bytes()
-            check_seal(archive)
-            with np.load(io.BytesIO(archive), allow_pickle=False) as loaded:
-                return {key: loaded[key] for key in loaded.files}
+        with reading(str(path)), path.open("rb") as file:
+            if self._is_local:
+                return read_arrays(file)
+            with tempfile.TemporaryFile() as fetched:  # it is read twice, and not in one go
+                shutil.copyfileobj(file, fetched)
+                return read_arrays(fetched)
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
         """Writes a JSON file."""
@@ -221,7 +217,7 @@ class RunFolder:
                 # An object store shows an object only once it is sent: so write it here first, then send it whole.
                 with tempfile.TemporaryDirectory() as local:
                     whole = Path(local) / "whole"
-                    with whole.open("wb") as file:
+                    with whole.open("w+b") as file:
                         write(file)
                     path.fs.put_file(str(whole), path.path)
                 return
@@ -231,7 +227,7 @@ class RunFolder:
                 leftover.unlink(missing_ok=True)
             temporary = Path(path.parent.path) / f".{path.name}.{uuid.uuid4().hex}.tmp"
             try:
-                with temporary.open("wb") as file:
+                with temporary.open("w+b") as file:
                     write(file)
                     file.flush()
                     os.fsync(file.fileno())

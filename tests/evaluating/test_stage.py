@@ -14,6 +14,7 @@ from recommender_job.errors import ArtifactBroken, StageMissing, TrainingDiverge
 from recommender_job.evaluating import stage
 from recommender_job.evaluating.list_figures import list_figures
 from recommender_job.evaluating.rating_figures import rating_figures
+from recommender_job.ranking import inputs
 from recommender_job.ranking.inputs import HOLDOUT, TRAIN
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.storage.artifacts import RunFolder
@@ -137,3 +138,18 @@ def test_it_needs_the_train_stage_and_ratings_that_keep_their_contract(folder: R
     folder.write_table(HOLDOUT, pd.concat([HELD, HELD.tail(1)], ignore_index=True))
     with pytest.raises(ArtifactBroken, match="Table `ratings` breaks its contract"):
         stage.evaluate(load_config(), folder, "challenger", "champion")
+
+
+def test_ratings_beyond_the_memory_give_the_same_figures(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = evaluated(folder, champion="trained")
+    files = [folder.read_frame(name) for name in (stage.PREDICTIONS, stage.LISTS)]
+    monkeypatch.setattr(inputs, "RATING_BYTES", 2 * 4096 * 2**20 // len(TRAINING))
+    monkeypatch.setattr(inputs, "WINDOW_BYTES", 4096 * 2**20)
+    monkeypatch.setattr(inputs, "BLOCK", 1)
+    seen = []
+    monkeypatch.setattr(stage, "list_figures", lambda *args: seen.append(args[2]) or list_figures(*args))
+    assert evaluated(folder, champion="trained") == expected
+    assert isinstance(seen[0].user, np.memmap)
+    for name, frame in zip((stage.PREDICTIONS, stage.LISTS), files, strict=True):
+        pd.testing.assert_frame_equal(folder.read_frame(name), frame)
+    assert not list(folder.path.glob(".*"))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from recommender_job.ranking.bias import BiasModel, deviation
+from recommender_job.ranking import encoded
+from recommender_job.ranking.bias import BiasModel, deviation_alone
+from recommender_job.ranking.encoded import Encoded, Spill
 from tests.ranking import worlds
 
 
@@ -77,7 +80,23 @@ def test_the_order_of_the_ratings_does_not_matter_and_they_are_not_changed() -> 
     pd.testing.assert_frame_equal(ratings, before)
 
 
-def test_the_shrunk_mean_of_each_row() -> None:
-    rows, residual = np.array([1, 3, 1, 3, 3, 4], np.int32), np.array([1.0, 2, 2, -1, 5, 6])
-    np.testing.assert_allclose(deviation(residual, rows, 5, 0), [0, 1.5, 0, 2, 6])
-    np.testing.assert_allclose(deviation(residual, rows, 5, 2), [0, 0.75, 0, 1.2, 2])
+def test_one_side_alone_is_the_shrunk_mean_of_what_the_mean_leaves_over() -> None:
+    # The mean is 3; user 10 rates 1 and 2 above it, user 20 2, -1 and -4.
+    ratings = Encoded.of(
+        worlds.ratings(np.array([10, 20, 10, 20, 20]), np.array([7, 7, 8, 8, 9]), np.array([4, 5, 5, 2, -1]))
+    )
+    np.testing.assert_allclose(deviation_alone(ratings, "user_id", 0), [0, 1.5, -1])
+    np.testing.assert_allclose(deviation_alone(ratings, "user_id", 2), [0, 0.75, -0.6])
+    np.testing.assert_allclose(deviation_alone(ratings, "experience_id", 0), [0, 1.5, 0.5, -4])
+
+
+def test_ratings_on_the_disk_looked_at_in_parts_give_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ratings = worlds.noise()
+    model = BiasModel.fit(ratings, user_shrinkage=2, experience_shrinkage=5)
+    monkeypatch.setattr(encoded, "PART", 37)
+    spilt = Encoded.of(ratings, Spill(tmp_path, 100))
+    assert isinstance(spilt.user, np.memmap)
+    other = BiasModel.fit(spilt, user_shrinkage=2, experience_shrinkage=5)
+    assert (other.user.tobytes(), other.experience.tobytes()) == (model.user.tobytes(), model.experience.tobytes())

@@ -12,6 +12,7 @@ import pytest
 from recommender_job.config import Config, load_config
 from recommender_job.errors import ArtifactBroken, NothingToTrainOn
 from recommender_job.ranking import inputs, stages
+from recommender_job.ranking.encoded import Encoded, Spill
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ratings.clean import CLEAN
@@ -74,10 +75,7 @@ def test_the_night_from_the_disk_is_the_night_from_memory(
 def test_the_frames_lie_on_the_disk_and_the_trainers_know_where(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from recommender_job.ranking import shuffled
-
     monkeypatch.setattr(inputs, "BLOCK", 16)
-    monkeypatch.setattr(shuffled, "BLOCK", 16)
     monkeypatch.setattr(inputs, "WINDOW_BYTES", 64 * 2**20 // 50)
     settings = config()
     folder.write_table(CLEAN, worlds.noise())
@@ -87,16 +85,8 @@ def test_the_frames_lie_on_the_disk_and_the_trainers_know_where(
             mapped = next(child for child in local.iterdir() if child.is_dir()) / "rating"
             np.memmap(mapped, np.float32, "r+")[3] = 1.25
             assert ratings["rating"][3] == 1.25
-            seen = []
-            trainers.of(settings.model).fit(
-                ratings,
-                settings.model,
-                seed=1,
-                after_epoch=lambda epoch, local=local, seen=seen: (
-                    seen.append(sorted(child.name for child in local.rglob("*"))) or True
-                ),
-            )
-            assert {"user", "experience", "rating"} <= set(seen[0])
+            assert trainers.spill == Spill(local, 50)
+            assert isinstance(Encoded.of(ratings, trainers.spill).user, np.memmap)
         assert not local.exists()
 
 

@@ -81,7 +81,7 @@ def test_by_chance_is_the_mean_over_every_list_that_could_be_drawn(k: int) -> No
     had = {1: [10], 2: [10, 20, 30], 3: [], 4: [10, 20, 30, 40, 50]}
     training = liked(*((user, e) for user, own in had.items() for e in own))
     wanted = liked((1, 20), (1, 30), (2, 50), (2, 99), (2, 10), (3, 10))
-    found = by_chance(training, wanted, k=k)
+    found = by_chance(training, wanted, catalogue=np.array([10, 20, 30, 40, 50]), k=k)
     assert found.users.tolist() == [1, 2, 3]
     for place, user in enumerate(found.users.tolist()):
         left = [e for e in (10, 20, 30, 40, 50) if e not in had[user]]
@@ -92,5 +92,5 @@ def test_by_chance_is_the_mean_over_every_list_that_could_be_drawn(k: int) -> No
 
 
 def test_by_chance_where_everything_is_taken_is_nothing() -> None:
-    found = by_chance(liked((1, 10), (1, 20)), liked((1, 30)), k=5)
+    found = by_chance(liked((1, 10), (1, 20)), liked((1, 30)), catalogue=np.array([10, 20]), k=5)
     assert found.ndcg.tolist() == found.recall.tolist() == [0]

@@ -76,7 +76,7 @@ def test_ease_is_the_ridge_regression_of_each_experience_on_the_others(power: fl
 
 def test_without_a_penalty_experiences_always_taken_together_are_still_solved() -> None:
     taken = sparse.csr_array(np.array([[1, 1, 0], [1, 1, 1], [0, 0, 1]], np.float32))
-    found = ease(taken, 0.0, 0.0)
+    found = ease([taken], 3, 0.0, 0.0)
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[:, 0], [0, 1, 0], atol=0.01)
 

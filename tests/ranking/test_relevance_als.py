@@ -47,7 +47,7 @@ def test_what_is_left_of_a_users_own_group_comes_first(method: Any) -> None:
 
 
 def test_als_is_the_same_in_every_process_and_says_nothing() -> None:
-    ratings = worlds.clusters()[["user_id", "experience_id"]]
+    ratings = worlds.clusters()[["user_id", "experience_id", "rating"]]
     first, again = trained("als"), trained("als")
     assert first.factors is not None
     ratings.to_json("ratings.json")

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recommender_job.ranking.encoded import Spill
 from recommender_job.ranking.ids import IdMap
-from recommender_job.ranking.shuffled import Spill
 from recommender_job.ranking.trainer import Trainer
 from recommender_job.settings import ModelConfig
 from tests.ranking import worlds
@@ -117,13 +117,3 @@ def test_ratings_on_the_disk_are_learned_like_those_in_memory(
         assert (epochs, loss) == (40, pytest.approx(0, abs=0.1))
     assert rmse["large enough"] == rmse["memory"] != rmse["disk"]
     assert max(rmse.values()) < 0.5  # of a standard deviation of 2
-
-
-def test_files_go_also_when_training_fails(ratings: pd.DataFrame, plain: Settings, tmp_path: Path) -> None:
-    def fail(epoch: int) -> bool:
-        raise KeyboardInterrupt
-
-    one = trainer(ratings, plain(**SMALL), spill=Spill(tmp_path, 10))
-    with pytest.raises(KeyboardInterrupt):
-        one.fit(ratings, plain(**SMALL), seed=1, after_epoch=fail)
-    assert not list(tmp_path.iterdir())

@@ -139,7 +139,8 @@ def test_pickled_arrays_are_not_loaded(folder: RunFolder) -> None:
     folder.path.mkdir(parents=True)
     archive = io.BytesIO()
     np.savez(archive, allow_pickle=True, a=np.array([{"run": "me"}], dtype=object))
-    Path(folder.url("a.npz")).write_bytes(seal(archive.getvalue()))
+    seal(archive)
+    Path(folder.url("a.npz")).write_bytes(archive.getvalue())
     with pytest.raises(ArtifactBroken, match="allow_pickle=False"):
         folder.read_arrays("a.npz")
 
