@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 UNSEEN = 0
 #: Ids that are looked at at once, so that what stands in memory beside a long column stays short.
 BLOCK = 2**20
+#: Blocks whose distinct ids are in memory at once.
+MERGED = 16
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,11 @@ class IdMap:
     @classmethod
     def of(cls, ids: NDArray[np.int64]) -> IdMap:
         """The map of the distinct values of `ids`."""
-        distinct = [np.unique(ids[start : start + BLOCK]) for start in range(0, max(len(ids), 1), BLOCK)]
+        distinct = [np.unique(ids[:BLOCK])]
+        for start in range(BLOCK, len(ids), BLOCK):
+            distinct.append(np.unique(ids[start : start + BLOCK]))
+            if len(distinct) == MERGED:
+                distinct = [np.unique(np.concatenate(distinct))]
         return cls(distinct[0] if len(distinct) == 1 else np.unique(np.concatenate(distinct)))
 
     def __len__(self) -> int:
