@@ -63,7 +63,9 @@ class Best:
         folded = _folded(values, ENOUGH * self._k)
         width = folded.shape[1]
         full = self._keys[:, -1] != _NOTHING
-        bound = np.where(full, np.nextafter(_value(self._keys[:, -1] >> 32), np.float32(np.inf)), LOWEST)
+        with np.errstate(over="ignore"):  # above the highest number there is
+            above = np.nextafter(_value(self._keys[:, -1] >> 32), np.float32(np.inf))
+        bound = np.where(full, above, LOWEST)
         if not full.all() and width >= self._k:
             bound = np.maximum(bound, np.sort(folded, axis=1)[:, width - self._k])
         row, column = np.divmod(np.flatnonzero(folded >= bound[:, None]), width)
