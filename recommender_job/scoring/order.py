@@ -56,7 +56,7 @@ class Order:
         values[:, columns:] = -np.inf
         self._fill(users, first, values[:, :columns])
         owner, place = self._taken
-        if len(users) < len(self._all) or columns < self._experiences:
+        if columns < self._experiences:
             row = np.searchsorted(users, owner).clip(max=len(users) - 1)
             here = (users[row] == owner) & (place >= first) & (place < first + columns)
             owner, place = row[here], place[here]

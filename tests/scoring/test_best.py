@@ -82,6 +82,13 @@ def test_in_pieces_as_in_one(data: st.DataObject, columns: int, k: int) -> None:
     assert not kept.places[~there].any()
 
 
+def test_of_a_later_piece_the_next_higher_number_counts() -> None:
+    kept, least = Best(1, 2), np.nextafter(np.float32(1), np.float32(2))
+    kept.add(np.ones((1, 3), np.float32))
+    kept.add(np.array([[1, least, 1]], np.float32), 3)
+    assert kept.places.tolist() == [[4, 0]]
+
+
 @pytest.mark.parametrize("value", [0.0, -0.0, 3.5, 1e-45, -3.4e38, 3.4e38])
 def test_where_all_are_equal_the_first_are_the_best(value: float) -> None:
     kept = Best(3, 7)

@@ -67,6 +67,22 @@ def test_lists_are_those_of_the_pairs(
         assert listed(*ask, block_pairs, relevance, n + more, by_relevance, rules) == expected
 
 
+def test_only_who_asks_looks_further(monkeypatch: pytest.MonkeyPatch, cut: Cut) -> None:
+    """Users 0, 2, 4... have rated what the others want most, so that the cap lets some look further than others."""
+    users, experiences = np.arange(30), np.arange(60)
+    rated = pd.concat([worlds.rated(users[::2], experiences, 0.6), worlds.rated(users[1::2], experiences, 0.1)])
+    rules = Rules(np.minimum(experiences // 4, 9), np.array([50, 3]), 1, rated.iloc[:0])
+    how: dict[str, Any] = {"n": 6, "scale": (-1e9, 1e9), "block_pairs": 10_000, "rules": rules, "threads": 1}
+    ask = (worlds.predictor("factors", users, experiences), users, experiences, rated)
+    whole = top_lists(*ask, **how)
+    for stretch, looked_at in ((7, 1), (32, 100), (32, 10_000)):
+        cut(stretch)
+        monkeypatch.setattr(offering, "LOOKED_AT", looked_at)
+        found = top_lists(*ask, **how)
+        pd.testing.assert_frame_equal(found, whole, check_exact=False, atol=1e-5)
+    assert whole.groupby("user_id").size().to_dict() == dict.fromkeys(range(30), 6)
+
+
 @pytest.mark.parametrize("relevance", bits.RELEVANCE)
 @pytest.mark.parametrize("kind", ["average", "factors"])
 def test_the_same_bits(cut: Cut, kind: str, relevance: str | None) -> None:
