@@ -10,9 +10,9 @@ than before.
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,10 +52,11 @@ def _measured(users: int, experiences: int, rounds: int) -> str:
     maker = _maker(relevance, made_model(users, experiences, dense=False))
     part = min(PART // users, experiences)
     limits = Limits(own, relevance.matrix.T[:part])
-    before = _peak()
+    before = _memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
     ours = _lists(maker, users, rated)
     ours()
-    more = _peak() - before
+    more = _memory("VmHWM") - before
     work = {
         PRODUCT: limits.product,
         "the job, lists of ten": ours,
@@ -121,8 +122,9 @@ def _factors(users: int, experiences: int) -> tuple[RelevanceModel, np.ndarray]:
     return model, own
 
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _memory(name: str) -> float:
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status[name].split()[0]) / 1024
 
 
 if __name__ == "__main__":

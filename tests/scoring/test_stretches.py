@@ -125,6 +125,16 @@ def test_what_is_not_finite_is_refused_wherever_it_is(cut: Cut, place: int, side
         top_lists(predictor, users, experiences, worlds.rated(users, experiences), **how)
 
 
+@pytest.mark.parametrize("broken", [np.nan, 3e38])
+def test_what_hidden_layers_make_of_an_experience_is_looked_at(cut: Cut, broken: float) -> None:
+    cut(64)
+    users, experiences = np.arange(4), np.arange(300)
+    predictor = worlds.predictor("three layers", users, experiences)
+    predictor.networks[0][1].weights["experience_embedding"][200] = broken
+    with pytest.raises(TrainingDiverged, match="A predicted rating of users 0 to . is not a finite number"):
+        top_lists(predictor, users, experiences, worlds.rated(users, experiences), n=3, scale=(1, 5), block_pairs=900)
+
+
 def test_memory_does_not_grow_with_the_catalogue(cut: Cut) -> None:
     """48 users' values of 40,000 experiences would be 7.7 MB."""
     cut(512)
