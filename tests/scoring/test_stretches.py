@@ -131,7 +131,7 @@ def test_what_hidden_layers_make_of_an_experience_is_looked_at(cut: Cut, broken:
     users, experiences = np.arange(4), np.arange(300)
     predictor = worlds.predictor("three layers", users, experiences)
     predictor.networks[0][1].weights["experience_embedding"][200] = broken
-    with pytest.raises(TrainingDiverged, match="A predicted rating of users 0 to . is not a finite number"):
+    with pytest.raises(TrainingDiverged, match=r"A predicted rating of users 0 to . is not a finite number"):
         top_lists(predictor, users, experiences, worlds.rated(users, experiences), n=3, scale=(1, 5), block_pairs=900)
 
 
