@@ -3,23 +3,25 @@
     python -m benchmarks.scoring [--users 4000] [--experiences 2000] [--rounds 3]
 
 The whole pass makes lists of ten: predicted ratings of all pairs, relevance, rules, the best of each user. Everything
-is measured in turns, and the best round counts. Memory is that of a scoring stage in a process of its own.
+is measured in turns, and the best round counts. Memory is that of a scoring stage in a process of its own. At the end
+comes what `python -m benchmarks.catalogue` prints.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmarks import catalogue
+from benchmarks.limits import Limits
+from benchmarks.made import DIMENSION, HIDDEN, N, alone, made_model, made_rated
 from recommender_job.config import load_config
 from recommender_job.ranking.ids import IdMap
 from recommender_job.ranking.predictor import Predictor
@@ -30,15 +32,11 @@ from recommender_job.scoring.lists import ListMaker
 from recommender_job.scoring.plan import PLANNED_EXPERIENCES, PLANNED_OPT_OUTS, PLANNED_USERS
 from recommender_job.scoring.rules import Rules
 from recommender_job.scoring.score import score
-from recommender_job.settings import ModelConfig
 from recommender_job.storage.artifacts import RunFolder
 
-DIMENSION, HIDDEN, N = 32, (256, 64), 10
-#: Ratings of a user.
-EACH = 25
 PRODUCT = "float32 product of 2048²"
-#: The scores of all pairs at once in memory, and one look at each: no list can be made with less.
-FACTORS = "product of factors and a look at each score"
+#: What bounds lists by factors, the slower of the two.
+FACTORS, MEMORY = "product of the factors", "writing and reading each score once"
 KERAS = "Keras, model.predict on strings"
 #: What is measured: the work, its pairs, and what bounds it.
 Work = dict[str, tuple[Callable[[], Any], int, str]]
@@ -72,24 +70,26 @@ def main() -> None:
         if pairs:
             cells[0] = f"{pairs / found / 1e6:.2f}"
             if limit:
-                least = 2 * HIDDEN[0] * HIDDEN[1] * pairs / rate if limit == PRODUCT else seconds[limit]
+                dense = 2 * HIDDEN[0] * HIDDEN[1] * pairs / rate
+                least = dense if limit == PRODUCT else max(seconds[FACTORS], seconds[MEMORY])
                 cells[1] = f"{least / found:.0%}"
             if KERAS in work:
                 cells[2] = f"{pairs / found * seconds[KERAS] / work[KERAS][1]:.1f}"
         print(f"{name:<48}{found:>8.3f}{cells[0]:>11}{cells[1]:>14}{cells[2]:>11}")
     for predict in ("all", "candidates"):
-        small, large = (_alone(_stage, count, experiences, predict) for count in (users, 4 * users))
+        small, large = (alone(_stage, count, experiences, predict) for count in (users, 4 * users))
         print(
             f"peak memory of a shard, predict = {predict}: {small:.0f} MiB with {users:,} users,"
             f" {large:.0f} MiB with {4 * users:,}"
         )
+    print(catalogue.measured(users=500, experiences=1_000_000, rounds=3))
 
 
 def _work(users: int, experiences: int) -> Work:
     random = np.random.default_rng(0)
     more = 10 * users  # or else what is done once for all users would count most with factors
-    deep, flat = _model(users, experiences), _model(more, experiences, dense=False)
-    relevance, rated = _relevance(experiences), _rated(more, experiences)
+    deep, flat = made_model(users, experiences), made_model(more, experiences, dense=False)
+    relevance, rated = _relevance(experiences), made_rated(more, experiences)
     offered, pairs = np.arange(experiences), users * experiences
     rules = Rules(random.integers(0, experiences // 4, experiences), np.array([3, 1]), 1, NOTHING)
     square = random.standard_normal((2048, 2048), dtype=np.float32)
@@ -97,7 +97,7 @@ def _work(users: int, experiences: int) -> Work:
         np.concatenate([vectors, np.ones((len(vectors), 2), np.float32)], axis=1)
         for vectors in (flat.rows("user", np.arange(more))[0], flat.rows("experience", offered)[0])
     )
-    out = np.empty((more, experiences), np.float32)
+    limits = Limits(left, right)
 
     def lists(model: TrainedModel, rated: pd.DataFrame = rated, **how: Any) -> Callable[[], None]:
         ids = model.users.ids
@@ -114,17 +114,14 @@ def _work(users: int, experiences: int) -> Work:
 
         return make
 
-    def product() -> None:
-        np.matmul(left, right.T, out=out)
-        out.max(axis=1)
-
     picked: dict[str, Any] = {"relevance": relevance, "candidates": N, "rules": rules}
     return {
         PRODUCT: (lambda: square @ square, 0, ""),
         "dense 256-64-1, by rating alone": (lists(deep), pairs, PRODUCT),
         "dense 256-64-1, relevance and rules": (lists(deep, predict="all", **picked), pairs, PRODUCT),
         "dense 256-64-1, the same of candidates only": (lists(deep, **picked), pairs, ""),
-        FACTORS: (product, 10 * pairs, ""),
+        FACTORS: (limits.product, 10 * pairs, ""),
+        MEMORY: (limits.memory, 10 * pairs, ""),
         "factors, by rating alone, nothing rated": (lists(flat, NOTHING), 10 * pairs, FACTORS),
         "factors, by rating alone": (lists(flat), 10 * pairs, FACTORS),
         "factors, relevance and rules": (lists(flat, predict="all", **picked), 10 * pairs, ""),
@@ -156,28 +153,6 @@ def _keras_work(users: int, experiences: int) -> Work:
     return {KERAS: (predict(few, 32), few, ""), f"{KERAS}, 8,192 at once": (predict(many, 8192), many, "")}
 
 
-def _model(users: int, experiences: int, **changes: Any) -> TrainedModel:
-    random = np.random.default_rng(1)
-    settings = ModelConfig(**{"embedding_dimension": DIMENSION, "hidden_layers": HIDDEN, **changes})
-
-    def some(*shape: int) -> np.ndarray:
-        return random.standard_normal(shape, dtype=np.float32) / 8
-
-    weights = {
-        "user_embedding": some(users + 1, DIMENSION),
-        "experience_embedding": some(experiences + 1, DIMENSION),
-        "user_bias": some(users + 1, 1),
-        "experience_bias": some(experiences + 1, 1),
-        "output_bias": np.array([3.5], np.float32),
-    }
-    if settings.dense:
-        widths = (2 * DIMENSION, *HIDDEN)
-        for place, (below, above) in enumerate(zip(widths, HIDDEN, strict=False)):
-            weights |= {f"hidden_{place}_kernel": some(below, above), f"hidden_{place}_bias": some(above)}
-        weights["output_kernel"] = some(HIDDEN[-1], 1)
-    return TrainedModel(settings, IdMap(np.arange(users)), IdMap(np.arange(experiences)), weights)
-
-
 def _relevance(experiences: int) -> RelevanceModel:
     """As EASE makes it."""
     random = np.random.default_rng(2)
@@ -186,23 +161,9 @@ def _relevance(experiences: int) -> RelevanceModel:
     return RelevanceModel(IdMap(np.arange(1)), IdMap(np.arange(experiences)), matrix, None, share, 0.1)
 
 
-def _rated(users: int, experiences: int) -> pd.DataFrame:
-    random = np.random.default_rng(3)
-    rated = {
-        "user_id": np.repeat(np.arange(users), EACH),
-        "experience_id": random.integers(0, experiences, users * EACH),
-    }
-    return pd.DataFrame(rated).sample(frac=1, random_state=1)
-
-
-def _alone(work: Callable[..., float], *arguments: Any) -> float:
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        return process.submit(work, *arguments).result()
-
-
 def _stage(users: int, experiences: int, predict: str) -> float:
     """Scores a shard of so many users and returns the peak of the process's memory, in MiB."""
-    predictor = Predictor(((1.0, _model(users, experiences)),))
+    predictor = Predictor(((1.0, made_model(users, experiences)),))
     with tempfile.TemporaryDirectory() as runs:
         folder = RunFolder(runs, "run")
         folder.write_table(PLANNED_USERS, pd.DataFrame({"user_id": np.arange(users), "shard": 0}))
@@ -211,7 +172,7 @@ def _stage(users: int, experiences: int, predict: str) -> float:
             PLANNED_EXPERIENCES, offered.assign(group_name=None, pin=pd.array([None] * experiences, "Int64"))
         )
         folder.write_table(PLANNED_OPT_OUTS, NOTHING)
-        folder.write_table(CLEAN, _rated(users, experiences))
+        folder.write_table(CLEAN, made_rated(users, experiences))
         score(load_config({"predict": predict}), folder, 0, predictor, _relevance(experiences))
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) / 1024

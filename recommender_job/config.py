@@ -123,7 +123,9 @@ class Config(BaseSettings):
         " and experiences, two at least.",
     )
     block_pairs: int = Field(
-        400_000, ge=1, description="User-experience pairs that a thread scores at once; bounds a scoring task's memory."
+        1_600_000,
+        ge=1,
+        description="User-experience pairs that a thread scores at once; bounds a scoring task's memory.",
     )
     score_threads: int | None = Field(
         None, ge=1, le=1024, description="Threads of a scoring task; default: as many as it may run at once."

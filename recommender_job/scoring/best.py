@@ -11,44 +11,110 @@ Places = NDArray[np.int64]
 
 #: Lowest value that counts; what a user may not have is -inf.
 LOWEST = np.finfo(np.float32).min
-#: Rows of a multiple of this length can be folded five times.
+#: Rows of a multiple of this length can be folded; it is the most that one column of a folded row stands for.
 MULTIPLE = 32
 #: A row is folded while that many times k columns are left, so that hardly more than k values pass the bound.
 ENOUGH = 16
 _NOTHING = np.iinfo(np.int64).max
+_PLACE = 0xFFFFFFFF
+
+
+class Best:
+    """The k highest values of each row, highest first; of equal ones, the lower place first.
+
+    Rows are given in one piece or in several, from left to right. Folded a few times, each column keeping the highest
+    of what it stands for, a piece shows a bound that k of its values reach: the k-th of the columns. Only columns that
+    reach it are looked into, and of later pieces only what is higher than the k-th so far.
+
+    Args:
+        rows: How many.
+        k: How many of each; a row may hold fewer.
+    """
+
+    def __init__(self, rows: int, k: int) -> None:
+        self._k = k
+        # The value, turned so that the highest comes first, above 32 bits of the place.
+        self._keys = np.full((rows, k), _NOTHING)
+
+    @property
+    def there(self) -> NDArray[np.bool_]:
+        """Whether there is one at all, shape [rows, k]."""
+        there: NDArray[np.bool_] = self._keys != _NOTHING
+        return there
+
+    @property
+    def places(self) -> Places:
+        """Their places, shape [rows, k]; 0 where there is none."""
+        return np.where(self.there, self._keys & _PLACE, 0)
+
+    @property
+    def values(self) -> Floats:
+        """The values, shape [rows, k]; -inf where there is none."""
+        return np.where(self.there, _value(self._keys >> 32), np.float32(-np.inf))
+
+    def add(self, values: Floats, first: int = 0) -> None:
+        """Looks at the next piece of every row.
+
+        Args:
+            values: Shape [rows, n], C-contiguous; -inf is never among the best. Not a number must not occur.
+            first: Place of its first column; every earlier piece's places are lower.
+        """
+        columns = values.shape[1]
+        folded = _folded(values, ENOUGH * self._k)
+        width = folded.shape[1]
+        full = self._keys[:, -1] != _NOTHING
+        with np.errstate(over="ignore"):  # above the highest number there is
+            above = np.nextafter(_value(self._keys[:, -1] >> 32), np.float32(np.inf))
+        bound = np.where(full, above, LOWEST)
+        if not full.all() and width >= self._k:
+            bound = np.maximum(bound, np.sort(folded, axis=1)[:, width - self._k])
+        row, column = np.divmod(np.flatnonzero(folded >= bound[:, None]), width)
+        # A column of the folded row stands for every width-th one from it on.
+        flat = ((row * columns + column)[:, None] + np.arange(0, columns, width)).ravel()
+        found = values.reshape(-1)[flat]
+        reach = found >= np.repeat(bound[row], columns // width)
+        owner, place = np.divmod(flat[reach], columns)
+        self._merge(owner, _descending(found[reach]) << 32 | (place + first))
+
+    def _merge(self, rows: Places, keys: Places) -> None:
+        """Keeps the k first of what is there and of the keys given; `rows` is ascending."""
+        if not len(keys):
+            return
+        counts = np.bincount(rows, minlength=len(self._keys))
+        table = np.full((len(self._keys), self._k + int(counts.max())), _NOTHING)
+        table[:, : self._k] = self._keys
+        table[rows, np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows] + self._k] = keys
+        table.sort(axis=1)
+        self._keys = table[:, : self._k].copy()
 
 
 def best(values: Floats, k: int) -> tuple[Places, NDArray[np.bool_]]:
-    """The k highest values of each row, highest first; of equal ones, the lower place first.
-
-    Folded in half a few times, each column keeping the higher of two values, a row shows a bound that k of its values
-    reach: the k-th of the columns. Only columns that reach it are looked into.
+    """The best of rows in one piece.
 
     Args:
-        values: Shape [b, m], C-contiguous; -inf is never among the best. Not a number must not occur.
+        values: As `Best.add` takes them.
         k: 1 to m.
 
     Returns:
-        Places of shape [b, k], and whether there is one at all: a row may hold fewer than k, and its last places are
-        0 then.
+        Places of shape [b, k], and whether there is one at all.
     """
-    users, columns = values.shape
-    folded = values
-    while folded.shape[1] % 2 == 0 and folded.shape[1] >= 2 * ENOUGH * k:
-        half = folded.shape[1] // 2
-        folded = np.maximum(folded[:, :half], folded[:, half:])
-    width = folded.shape[1]
-    bound = np.maximum(np.partition(folded, width - k, axis=1)[:, width - k], LOWEST)
-    row, column = np.divmod(np.flatnonzero(folded >= bound[:, None]), width)
-    # A column of the folded row stands for every width-th one from it on.
-    flat = ((row * columns + column)[:, None] + np.arange(0, columns, width)).ravel()
-    found = values.ravel()[flat]
-    reach = found >= np.repeat(bound[row], columns // width)
-    rows, places = np.divmod(flat[reach], columns)
-    keys = _table(rows, _descending(found[reach]) << 32 | places, users, k)
-    keys.sort(axis=1)
-    there = keys[:, :k] != _NOTHING
-    return np.where(there, keys[:, :k] & 0xFFFFFFFF, 0), there
+    found = Best(len(values), k)
+    found.add(values)
+    return found.places, found.there
+
+
+def _folded(values: Floats, least: int) -> Floats:
+    """The highest of every 2, 4, 8... columns equally far apart, so that `least` columns are left or more."""
+    columns, parts = values.shape[1], 1
+    while parts < MULTIPLE and columns % (2 * parts) == 0 and columns >= 2 * parts * least:
+        parts *= 2
+    if parts == 1:
+        return values
+    width = columns // parts
+    folded = np.maximum(values[:, :width], values[:, width : 2 * width])
+    for start in range(2 * width, columns, width):
+        np.maximum(folded, values[:, start : start + width], out=folded)
+    return folded
 
 
 def _descending(values: Floats) -> Places:
@@ -57,9 +123,7 @@ def _descending(values: Floats) -> Places:
     return (~(bits ^ ((bits >> 31) & 0x7FFFFFFF))).astype(np.int64)
 
 
-def _table(rows: Places, keys: Places, users: int, k: int) -> Places:
-    """The keys of each row side by side, k at least, filled up with `_NOTHING`; `rows` is ascending."""
-    counts = np.bincount(rows, minlength=users)
-    table = np.full((users, max(k, int(counts.max(initial=0)))), _NOTHING)
-    table[rows, np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]] = keys
-    return table
+def _value(turned: Places) -> Floats:
+    """The values that `_descending` has turned into whole numbers."""
+    bits = ~turned.astype(np.int32)
+    return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).view(np.float32)

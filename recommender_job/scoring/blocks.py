@@ -8,18 +8,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from recommender_job.errors import TrainingDiverged
 from recommender_job.ranking.predictor import Predictor
-from recommender_job.ranking.relevance import Features, RelevanceModel
-from recommender_job.scoring.best import MULTIPLE, Places
+from recommender_job.ranking.relevance import RelevanceModel
+from recommender_job.scoring.best import Places
 from recommender_job.scoring.offering import Offering
+from recommender_job.scoring.order import STRETCH, Order
 from recommender_job.scoring.predicted import PredictedRatings, UserRows
 from recommender_job.scoring.product import Floats
 from recommender_job.scoring.rules import Rules
 from recommender_job.scoring.taken import Taken
-from recommender_job.scoring.wanted import Wanted
+from recommender_job.scoring.wanted import Known, Wanted
+
+#: Blocks that each thread may be ahead of whoever takes them, where a block holds nothing but lists.
+AHEAD = 4
 
 
 @dataclass(frozen=True)
@@ -82,59 +87,67 @@ class Scorer:
         self._predict_every = predict_every or keep_every or relevance is None
         self._keep_every = keep_every
 
+    def known(self, users: NDArray[np.int64], rated: pd.DataFrame, threads: int) -> Known | None:
+        """What relevance knows of users, ascending, by their ids and their ratings; None where it picks nothing."""
+        return self._wanted.known(users, rated, threads) if self._wanted is not None else None
+
     def top(
-        self, users: NDArray[np.int64], taken: Taken, block_pairs: int, features: Features | None, threads: int
+        self, users: NDArray[np.int64], taken: Taken, block_pairs: int, known: Known | None, threads: int
     ) -> Iterator[Block]:
         """The best experiences of each user that the user does not have yet, block by block.
 
         Args:
             users: User ids, ascending, shape [u].
             taken: Pairs to leave out.
-            block_pairs: Pairs of a block; at least one user is scored at once, whatever it says.
-            features: What relevance knows of the users; needed where relevance picks.
+            block_pairs: Pairs whose values a thread holds; those of one user's stretch at least, whatever it says.
+            known: Of the users.
             threads: Blocks scored at once.
 
         Raises:
             TrainingDiverged: A predicted rating or a relevance is not a finite number.
         """
         group = self._predicted.group
+        held = self._m if self._keep_every else min(self._m, STRETCH)
         # Few users are divided among the threads rather than scored in one block.
-        size = min(max(1, block_pairs // self._m), max(group, -(-len(users) // (4 * threads))))
+        size = min(max(1, block_pairs // held), max(group, -(-len(users) // (4 * threads))))
         size = size // group * group or size
 
         def work(start: int) -> Block:
             stop = min(start + size, len(users))
             with np.errstate(all="ignore"):  # what is not finite is looked for; it is a thread's own setting
-                return self._block(users[start:stop], start, taken.within(start, stop), features)
+                return self._block(users[start:stop], start, taken.within(start, stop), known)
 
-        yield from in_order(work, range(0, len(users), size), threads)
+        yield from in_order(work, range(0, len(users), size), threads, 1 if self._keep_every else AHEAD * threads)
 
-    def _block(
-        self, users: NDArray[np.int64], start: int, taken: NDArray[np.int64], features: Features | None
-    ) -> Block:
-        rows = self._predicted.rows(users)
-        every = None
-        if self._predict_every:
-            every = self._room(len(users))
-            self._predicted.every(rows, every[:, : self._m])
-            _refuse_not_finite(every[:, : self._m], "predicted rating", users)
-        if self._wanted is not None and features is not None:
-            order = self._room(len(users))
-            self._wanted.into(features, start, start + len(users), order[:, : self._m])
-            _refuse_not_finite(order[:, : self._m], "relevance", users)
-            order[taken[:, 0], taken[:, 1]] = -np.inf
-            columns, scores = self._rated(rows, self._offering.walk(order, self._walked), users)
-        elif every is not None:
-            order = every.copy() if self._keep_every else every
-            order[taken[:, 0], taken[:, 1]] = -np.inf
-            columns = self._offering.walk(order, self._n)
-            scores = np.take_along_axis(every, self._offering.places(columns), axis=1)
+    def _block(self, users: NDArray[np.int64], start: int, taken: tuple[Places, Places], known: Known | None) -> Block:
+        rows, everybody = self._predicted.rows(users), np.arange(len(users))
+        every = np.empty((len(users), self._m), np.float32) if self._keep_every else None
+
+        def predict(own: Places, first: int, out: Floats) -> None:
+            sure = self._predicted.every(rows if len(own) == len(users) else rows.of(own), out, first)
+            _refuse_not_finite(out, sure, "predicted rating", users)
+            if every is not None:
+                every[own, first : first + out.shape[1]] = out
+
+        def want(own: Places, first: int, out: Floats) -> None:
+            if self._wanted is not None and known is not None:
+                sure = self._wanted.into(known, start, own, out, first)
+                _refuse_not_finite(out, sure, "relevance", users)
+
+        if self._wanted is None:
+            order = Order(len(users), self._m, predict, taken, self._offering.pinned)
+            columns, scores = self._offering.walk(order, len(users), self._n)
+        else:
+            for first in range(0, self._m, STRETCH) if self._predict_every else ():
+                predict(everybody, first, np.empty((len(users), min(STRETCH, self._m - first)), np.float32))
+            order = Order(len(users), self._m, want, taken, self._offering.pinned)
+            columns, _ = self._offering.walk(order, len(users), self._walked)
+            columns, scores = self._rated(rows, columns, users)
         places, there = self._offering.places(columns), columns < self._offering.none
-        if every is None or not self._keep_every:
-            return Block(start, places, there, scores, None)
-        user, rank = np.nonzero(there)
-        every[user, places[user, rank]] = scores[user, rank]  # what is listed and what is kept are the same number
-        return Block(start, places, there, scores, every[:, : self._m])
+        if every is not None:
+            user, rank = np.nonzero(there)
+            every[user, places[user, rank]] = scores[user, rank]  # what is listed and what is kept are the same number
+        return Block(start, places, there, scores, every)
 
     def _rated(self, rows: UserRows, columns: Places, users: NDArray[np.int64]) -> tuple[Places, Floats]:
         """The first n of what relevance has picked, in the order of the list, and their predicted ratings."""
@@ -142,22 +155,16 @@ class Scorer:
             columns = np.sort(columns, axis=1)
         there = columns < self._offering.none
         scores = self._predicted.some(rows, self._offering.places(columns), there)
-        _refuse_not_finite(scores, "predicted rating", users)
+        _refuse_not_finite(scores, False, "predicted rating", users)
         if self._by_relevance:
             return columns, scores
         order = np.where(columns < self._offering.pins, np.inf, np.where(there, scores, -np.inf))
         first = np.argsort(-order, axis=1, kind="stable")[:, : self._n]
         return np.take_along_axis(columns, first, axis=1), np.take_along_axis(scores, first, axis=1)
 
-    def _room(self, users: int) -> Floats:
-        """A place for values of every pair, with columns of -inf at the end so that rows can be folded."""
-        room = np.empty((users, -(-self._m // MULTIPLE) * MULTIPLE), np.float32)
-        room[:, self._m :] = -np.inf
-        return room
 
-
-def in_order(work: Callable[[int], Block], starts: range, threads: int) -> Iterator[Block]:
-    """Does the work in threads, a few pieces ahead of whoever takes the results, in the order of the pieces."""
+def in_order(work: Callable[[int], Block], starts: range, threads: int, ahead: int) -> Iterator[Block]:
+    """Does the work in threads, some pieces ahead of whoever takes the results, in the order of the pieces."""
     if threads == 1 or len(starts) == 1:
         yield from map(work, starts)
         return
@@ -166,7 +173,7 @@ def in_order(work: Callable[[int], Block], starts: range, threads: int) -> Itera
         try:
             for start in starts:
                 waiting.append(pool.submit(work, start))
-                if len(waiting) > threads:
+                if len(waiting) >= threads + ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -175,8 +182,8 @@ def in_order(work: Callable[[int], Block], starts: range, threads: int) -> Itera
                 piece.cancel()
 
 
-def _refuse_not_finite(values: Floats, what: str, users: NDArray[np.int64]) -> None:
-    if not np.isfinite(values).all():
+def _refuse_not_finite(values: Floats, surely_finite: bool, what: str, users: NDArray[np.int64]) -> None:
+    if not surely_finite and not np.isfinite(values).all():
         raise TrainingDiverged(
             f"A {what} of users {users[0]} to {users[-1]} is not a finite number.",
             action="Clear `refit` and what follows; if it persists, lower `model.learning_rate`.",

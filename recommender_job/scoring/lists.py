@@ -64,7 +64,7 @@ class ListMaker:
         threads: int | None = None,
     ) -> None:
         self._experiences, self._scale, self._block_pairs = experiences, scale, block_pairs
-        self._relevance, self._rules, self._on_scores = relevance, rules, on_scores
+        self._rules, self._on_scores = rules, on_scores
         self._threads = usable_threads(threads)
         with one_thread_each():
             self._scorer = Scorer(
@@ -95,15 +95,14 @@ class ListMaker:
         """
         if not len(users) or not len(self._experiences):
             return
-        taken = Taken.of(rated, users, self._experiences)
-        if self._rules is not None and len(self._rules.opt_outs):
+        taken = Taken.of(rated, users, self._experiences, self._threads)
+        if self._rules is not None:
             # Opt-outs say nothing about what a user has taken up: relevance is not told of them.
-            left_out = pd.concat([rated[[USER, EXPERIENCE]], self._rules.opt_outs], ignore_index=True)
-            taken = Taken.of(left_out, users, self._experiences)
-        features = self._relevance.features(users, rated) if self._relevance else None
+            taken += Taken.of(self._rules.opt_outs, users, self._experiences, self._threads)
+        known = self._scorer.known(users, rated, self._threads)
         columns: list[tuple[NDArray[np.generic], ...]] = []
         with one_thread_each():
-            for block in self._scorer.top(users, taken, self._block_pairs, features, self._threads):
+            for block in self._scorer.top(users, taken, self._block_pairs, known, self._threads):
                 owners = users[block.start : block.start + len(block.places)]
                 if self._on_scores and block.every is not None:
                     self._on_scores(owners, np.clip(block.every, *self._scale))

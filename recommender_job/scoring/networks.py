@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from recommender_job.ranking.trained import TrainedModel
 from recommender_job.scoring.product import Floats
 
-#: One for each hidden layer.
+#: What is common to a user's pairs before each relu, with the sign turned: for each hidden layer, shape [users, units].
 Shifts = list[Floats]
 
 #: Values of all layers of a tile, at most: 768 KiB, what a core's second-level cache holds beside the weights.
@@ -41,50 +41,47 @@ class Network:
         self._widths = [len(self._bias), *(len(bias) for _, bias in self._above)]
         self._tile = min(max(CACHED // (self._widths[0] + sum(self._widths)) // 16, 1) * 16, 4096)
 
-    def shifts(self, users: Floats) -> tuple[list[Shifts], Floats]:
+    def shifts(self, users: Floats) -> tuple[Shifts, Floats]:
         """What all pairs of a user have in common.
 
         Args:
             users: Vectors of the users, shape [b, d].
 
         Returns:
-            For each user, what is common before each relu, with the sign turned; and in the output, shape [b].
+            What is common before each relu, with the sign turned; and in the output, shape [b].
         """
-        found, output = [], np.empty(len(users), np.float32)
-        for place, user in enumerate(users):
-            shift = user @ self._user_kernel + self._bias
-            own = [-shift]
-            for kernel, bias in self._above:
-                shift = shift @ kernel + bias
-                own.append(-shift)
-            found.append(own)
-            output[place] = shift @ self._output
-        return found, output
+        # Of shape [b, 1, units]: one product for each user, whoever stands beside.
+        shift = users[:, None] @ self._user_kernel + self._bias
+        found = [-shift[:, 0]]
+        for kernel, bias in self._above:
+            shift = shift @ kernel + bias
+            found.append(-shift[:, 0])
+        return found, (shift @ self._output)[:, 0]
 
-    def every(self, shifts: list[Shifts], out: Floats, *, add: bool) -> None:
-        """Writes what is not common of every pair, or adds it.
+    def every(self, shifts: Shifts, out: Floats, first: int, *, add: bool) -> None:
+        """Writes what is not common of every pair of the experiences from `first` on, or adds it.
 
         Args:
             shifts: Of the users.
-            out: Shape [b, m].
+            out: Shape [b, n].
+            first: Place of the first experience; counted from elsewhere, the last bits may differ.
             add: Whether to add.
         """
-        buffers = self._buffers(len(self._vectors))
-        shared, line = np.empty_like(buffers[0]), np.empty(len(buffers[0]), np.float32)
-        for start in range(0, len(self._vectors), self._tile):
-            vectors = self._vectors[start : start + self._tile]
+        rows = min(out.shape[1], self._tile)
+        buffers = [np.empty((rows, width), np.float32) for width in self._widths]
+        shared, line = np.empty_like(buffers[0]), np.empty(rows, np.float32)
+        for start in range(0, out.shape[1], self._tile):
+            vectors = self._vectors[first + start : min(first + start + self._tile, first + out.shape[1])]
             base, layers = shared[: len(vectors)], [buffer[: len(vectors)] for buffer in buffers]
             np.matmul(vectors, self._experience_kernel, out=base)
-            for row, own in zip(out[:, start : start + self._tile], shifts, strict=True):
+            for row, *own in zip(out[:, start : start + self._tile], *shifts, strict=True):
                 self._through(base, layers, own)
                 if add:
                     row += np.matmul(layers[-1], self._output, out=line[: len(vectors)])
                 else:
                     np.matmul(layers[-1], self._output, out=row)
 
-    def add_some(
-        self, shifts: list[Shifts], places: NDArray[np.int64], there: NDArray[np.bool_], scores: Floats
-    ) -> None:
+    def add_some(self, shifts: Shifts, places: NDArray[np.int64], scores: Floats) -> None:
         """Adds what is not common of some pairs, each user's by themselves.
 
         They may differ from those of `every` in the last bits.
@@ -92,25 +89,23 @@ class Network:
         Args:
             shifts: Of the users.
             places: Places of the experiences, shape [b, k].
-            there: Which of them are asked for, shape [b, k].
             scores: Shape [b, k].
         """
-        buffers = self._buffers(places.shape[1])
-        for own, chosen, asked, row in zip(shifts, places, there, scores, strict=True):
-            columns = np.flatnonzero(asked)
-            for start in range(0, len(columns), self._tile):
-                part = columns[start : start + self._tile]
-                layers = [buffer[: len(part)] for buffer in buffers]
-                np.matmul(self._vectors[chosen[part]], self._experience_kernel, out=layers[0])
-                self._through(layers[0], layers, own)
-                row[part] += layers[-1] @ self._output
+        for start in range(0, places.shape[1], self._tile):
+            part = places[:, start : start + self._tile]
+            # Of shape [users, k, units]: a product for each user, of so many users that they stay in the cache.
+            together = max(self._tile // part.shape[1], 1)
+            buffers = [np.empty((together, part.shape[1], width), np.float32) for width in self._widths]
+            for begin in range(0, len(places), together):
+                chosen = part[begin : begin + together]
+                layers = [buffer[: len(chosen)] for buffer in buffers]
+                np.matmul(self._vectors[chosen], self._experience_kernel, out=layers[0])
+                self._through(layers[0], layers, [shift[begin : begin + together, None] for shift in shifts])
+                scores[begin : begin + together, start : start + self._tile] += layers[-1] @ self._output
 
     def _through(self, base: Floats, layers: list[Floats], shifts: Shifts) -> None:
-        """From the experience part, shape [n, first layer's units], to what the output layer is given: the last."""
+        """From the experience part, shape [..., n, units], to what the output layer is given: the last."""
         np.maximum(base, shifts[0], out=layers[0])
         for (kernel, _), shift, below, above in zip(self._above, shifts[1:], layers, layers[1:], strict=False):
             np.matmul(below, kernel, out=above)
             np.maximum(above, shift, out=above)
-
-    def _buffers(self, rows: int) -> list[Floats]:
-        return [np.empty((min(rows, self._tile), width), np.float32) for width in self._widths]

@@ -9,9 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender_job.scoring.best import Places, best
+from recommender_job.scoring.best import Places
+from recommender_job.scoring.order import Order
 from recommender_job.scoring.product import Floats
 from recommender_job.scoring.rules import Rules
+
+#: Columns looked at at once, of all users that look; at least one user's.
+LOOKED_AT = 2**19
 
 
 class Offering:
@@ -26,13 +30,13 @@ class Offering:
     """
 
     def __init__(self, rules: Rules | None, experiences: int) -> None:
-        self._pinned = rules.pinned if rules else np.zeros(0, np.int64)
+        self.pinned = rules.pinned if rules else np.zeros(0, np.int64)
         self._cap = rules.max_per_group if rules else None
-        self.pins = len(self._pinned)
+        self.pins = len(self.pinned)
         self.none = self.pins + experiences
-        self._places = np.concatenate([self._pinned, np.arange(experiences), [0]])
+        self._places = np.concatenate([self.pinned, np.arange(experiences), [0]])
         if rules and self._cap:
-            self._group = np.concatenate([rules.group[self._pinned], rules.group, [-1]])
+            self._group = np.concatenate([rules.group[self.pinned], rules.group, [-1]])
             if np.bincount(rules.group).max(initial=0) <= self._cap:
                 self._cap = None  # it binds nobody
 
@@ -40,35 +44,49 @@ class Offering:
         """Places of the experiences; 0 for `none`."""
         return self._places[columns]
 
-    def walk(self, values: Floats, k: int) -> Places:
-        """The first k columns of each row's walk, or `none` where nothing is left.
+    def walk(self, order: Order, users: int, k: int) -> tuple[Places, Floats]:
+        """The first k columns of each user's walk, or `none` where nothing is left.
 
         Args:
-            values: What orders the walk, shape [b, m or more], C-contiguous; -inf for what a user may not have.
+            order: What orders the walk.
+            users: How many.
             k: 1 to m.
+
+        Returns:
+            The columns, and their values in the order; shape [users, k] each. No value where there is no column.
         """
+        everybody = np.arange(users)
         if not self.pins and self._cap is None:
-            places, there = best(values, k)
-            return np.where(there, places, self.none)
-        kept = values[:, self._pinned]
-        values[:, self._pinned] = -np.inf
-        front = np.where(kept > -np.inf, np.arange(self.pins), self.none)
-        found = np.full((len(values), k), self.none)
-        asking, seen = np.arange(len(values)), k if self._cap is None else min(2 * k, self.none - self.pins)
+            best = order.best(everybody, k)
+            return np.where(best.there, best.places, self.none), best.values
+        found, values = np.full((users, k), self.none), np.empty((users, k), np.float32)
+        asking, seen = everybody, k if self._cap is None else min(2 * k, self.none - self.pins)
+        together = users
         while len(asking):
-            others, there = best(values if len(asking) == len(values) else values[asking], seen)
-            columns = np.concatenate([front[asking], np.where(there, others + self.pins, self.none)], axis=1)
-            allowed = self._allowed(columns)
-            first = np.argsort(~allowed, axis=1, kind="stable")[:, :k]
-            found[asking] = np.where(
-                np.take_along_axis(allowed, first, axis=1), np.take_along_axis(columns, first, axis=1), self.none
-            )
-            # Who has fewer than k of so many has seen everything, or must look further.
-            asking = asking[(found[asking, -1] == self.none) & there[:, -1]]
-            asking = asking if seen < self.none - self.pins else asking[:0]
+            further = []
+            for start in range(0, len(asking), together):
+                own = asking[start : start + together]
+                found[own], values[own], more = self._step(order, own, seen, k)
+                further.append(own[more])
+            asking = np.concatenate(further) if seen < self.none - self.pins else asking[:0]
             seen = min(4 * seen, self.none - self.pins)
-        values[:, self._pinned] = kept
-        return found
+            together = max(LOOKED_AT // seen, 1)
+        return found, values
+
+    def _step(self, order: Order, users: Places, seen: int, k: int) -> tuple[Places, Floats, NDArray[np.bool_]]:
+        """The first k of so many columns' walks, their values, and who must look further."""
+        best = order.best(users, seen)
+        pinned, there = order.pinned[users], best.there
+        front = np.where(pinned > -np.inf, np.arange(self.pins), self.none)
+        columns = np.concatenate([front, np.where(there, best.places + self.pins, self.none)], axis=1)
+        allowed = self._allowed(columns)
+        first = np.argsort(~allowed, axis=1, kind="stable")[:, :k]
+        values = np.take_along_axis(np.concatenate([pinned, best.values], axis=1), first, axis=1)
+        found = np.where(
+            np.take_along_axis(allowed, first, axis=1), np.take_along_axis(columns, first, axis=1), self.none
+        )
+        # Who has fewer than k of so many has seen everything, or must look further.
+        return found, values, (found[:, -1] == self.none) & there[:, -1]
 
     def _allowed(self, columns: Places) -> NDArray[np.bool_]:
         """Which columns of a walk are not one too many of their group, nor `none`."""

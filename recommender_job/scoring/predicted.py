@@ -22,7 +22,11 @@ class UserRows:
     """
 
     linear: Floats
-    shifts: list[list[Shifts]]
+    shifts: list[Shifts]
+
+    def of(self, users: NDArray[np.int64]) -> UserRows:
+        """Those of some of the users, by their places."""
+        return UserRows(self.linear[users], [[layer[users] for layer in shifts] for shifts in self.shifts])
 
 
 class PredictedRatings:
@@ -78,11 +82,21 @@ class PredictedRatings:
         last = np.stack([constant, np.ones(len(users))], axis=1).astype(np.float32)
         return UserRows(np.concatenate([*linear, last], axis=1), shifts)
 
-    def every(self, rows: UserRows, out: Floats) -> None:
-        """Writes the ratings of every pair, shape [b, m], not clipped."""
+    def every(self, rows: UserRows, out: Floats, first: int = 0) -> bool:
+        """Writes the ratings of every pair of the experiences from `first` on, not clipped.
+
+        Args:
+            rows: Of b users.
+            out: Shape [b, n].
+            first: Place of the first experience; counted from elsewhere, the last bits may differ.
+
+        Returns:
+            Whether what is written is finite for certain.
+        """
         for place, (network, shifts) in enumerate(zip(self._networks, rows.shifts, strict=True)):
-            network.every(shifts, out, add=place > 0)
-        self._product.into(rows.linear, out, add=bool(self._networks))
+            network.every(shifts, out, first, add=place > 0)
+        self._product.into(rows.linear, out, first, add=bool(self._networks))
+        return not self._networks and self._product.surely_finite(rows.linear)
 
     def some(self, rows: UserRows, places: NDArray[np.int64], there: NDArray[np.bool_]) -> Floats:
         """The ratings of some pairs of each user, computed for each user alone.
@@ -97,9 +111,8 @@ class PredictedRatings:
         Returns:
             Shape [b, k], not clipped; 0 where none is asked for.
         """
-        found = np.zeros(places.shape, np.float32)
-        for own, chosen, asked, linear in zip(found, places, there, rows.linear, strict=True):
-            own[asked] = self._product.some(linear, chosen[asked])
+        found = self._product.some(rows.linear, places)
         for network, shifts in zip(self._networks, rows.shifts, strict=True):
-            network.add_some(shifts, places, there, found)
+            network.add_some(shifts, places, found)
+        found[~there] = 0
         return found

@@ -21,8 +21,8 @@ Floats = NDArray[np.float32]
 TILE = 2048
 #: Rows multiplied at once, the fastest first; a row alone has no place to depend on.
 GROUPS = (48, 8, 1)
-#: With more columns than that, few users make a block, and filling up a large group would cost more than it saves.
-MANY = 100_000
+#: What is proven to stay below that is a finite float32 however it is added up.
+LARGE = 1e38
 
 
 class Product:
@@ -34,37 +34,56 @@ class Product:
 
     def __init__(self, parts: Sequence[Floats]) -> None:
         self._matrix = np.concatenate(parts)
-        self.group = _group(self._matrix[:, :TILE], GROUPS[1:] if self._matrix.shape[1] > MANY else GROUPS)
+        self.group = _group(self._matrix[:, :TILE])
+        tiles = (self._matrix[:, start : start + TILE] for start in range(0, self._matrix.shape[1], TILE))
+        self._longest = float(np.max([0.0, *(_longest(tile, axis=0) for tile in tiles)]))
 
-    def into(self, rows: Floats, out: Floats, *, add: bool = False) -> None:
-        """Writes `rows @ matrix`, or adds it.
+    def surely_finite(self, rows: Floats) -> bool:
+        """Whether products with these rows, of shape [b, f], are finite numbers for certain, by Cauchy and Schwarz.
+
+        If not, they may still be.
+        """
+        return _longest(rows, axis=1) * self._longest < LARGE
+
+    def into(self, rows: Floats, out: Floats, first: int = 0, *, add: bool = False) -> None:
+        """Writes `rows @ matrix[:, first : first + n]`, or adds it.
 
         Args:
             rows: Shape [b, f], of which each row is multiplied as if it were alone.
-            out: Shape [b, m].
+            out: Shape [b, n].
+            first: Where the columns begin; where the same column is asked for from elsewhere, its last bits may differ.
             add: Whether to add.
         """
-        matrix, group = self._matrix, self.group
-        for first in range(0, len(rows), group):
-            part = rows[first : first + group]
-            real = len(part)
-            if real < group:
-                part = np.concatenate([part, np.zeros((group - real, rows.shape[1]), np.float32)])
-            for start in range(0, matrix.shape[1], TILE):
-                tile, place = matrix[:, start : start + TILE], out[first : first + real, start : start + TILE]
-                if add:
-                    place += np.matmul(part, tile)[:real]
-                elif real == group:
-                    np.matmul(part, tile, out=place)
-                else:
-                    place[:] = np.matmul(part, tile)[:real]
+        group, (users, columns) = self.group, out.shape
+        groups, whole = users // group, users // group * group
+        grouped = rows[:whole].reshape(groups, group, rows.shape[1])
+        last = np.zeros((group if whole < users else 0, rows.shape[1]), np.float32)
+        last[: users - whole] = rows[whole:]
+        for start in range(0, columns, TILE):
+            tile = self._matrix[:, first + start : min(first + start + TILE, first + columns)]
+            place = out[:, start : start + TILE]
+            # One call for all groups: between calls, threads would wait for one another.
+            if add:
+                place[:whole] += np.matmul(grouped, tile).reshape(whole, tile.shape[1])
+            else:
+                np.matmul(grouped, tile, out=place[:whole].reshape(groups, group, tile.shape[1], copy=False))
+            if len(last):
+                found = np.matmul(last, tile)[: users - whole]
+                place[whole:] = place[whole:] + found if add else found
 
-    def some(self, row: Floats, places: NDArray[np.int64]) -> Floats:
-        """`row @ matrix[:, places]` for one row of shape [f]; shape [k].
+    def some(self, rows: Floats, places: NDArray[np.int64]) -> Floats:
+        """Of each row's product, the values at its own places; they may differ from those of `into` in the last bits.
 
-        It may differ from `into` in the last bits.
+        Args:
+            rows: Shape [b, f].
+            places: Shape [b, k].
+
+        Returns:
+            Shape [b, k]. A value depends on nothing but its row and its place.
         """
-        found: Floats = row @ self._matrix[:, places]
+        found = np.zeros(places.shape, np.float32)
+        for own, line in zip(rows.T, self._matrix, strict=True):
+            found += own[:, None] * line[places]
         return found
 
 
@@ -79,11 +98,16 @@ def one_thread_each() -> AbstractContextManager[object]:
     return limits
 
 
-def _group(matrix: Floats, groups: Sequence[int]) -> int:
+def _longest(vectors: Floats, axis: int) -> float:
+    """Length of the longest of the vectors that lie along an axis; not a number where one of them is none."""
+    return float(np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=axis).max(initial=0)))
+
+
+def _group(matrix: Floats) -> int:
     """The first of the sizes at which a row's place in its group changes nothing, for matrices of this shape."""
     random = np.random.default_rng(0)
     matrix = random.standard_normal(matrix.shape, dtype=np.float32)
-    for group in groups[:-1]:
+    for group in GROUPS[:-1]:
         rows = random.standard_normal((group, len(matrix)), dtype=np.float32)
         order = random.permutation(group)
         alone = np.zeros_like(rows)
@@ -93,4 +117,4 @@ def _group(matrix: Floats, groups: Sequence[int]) -> int:
             whole[0], (alone @ matrix)[group // 2]
         ):
             return group
-    return groups[-1]
+    return GROUPS[-1]

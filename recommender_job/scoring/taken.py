@@ -1,7 +1,8 @@
-"""Pairs that are left out of the lists because the user has rated them."""
+"""Which experiences users have rated, block by block of users."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,36 +11,77 @@ from numpy.typing import NDArray
 
 from recommender_job.tables import EXPERIENCE, USER
 
+#: Rows that are looked up and sorted at once; what is sorted is merged only for a block of users.
+ROWS = 2**19
+#: Ids that lie in a range of so many times their number are looked up in a table of the whole range.
+SPREAD = 8
+_LOW = 0xFFFFFFFF
+
 
 @dataclass(frozen=True)
 class Taken:
-    """What users already have, as sorted pairs.
+    """Pairs of users and experiences, as places in the users and experiences asked for.
 
     Args:
-        user_place: Place of the user in the scored users, ascending, shape [k].
-        experience_place: Place of the experience in the scored experiences, shape [k].
+        runs: Place of the user times 2**32 plus that of the experience; each run ascending, shape [k].
     """
 
-    user_place: NDArray[np.int64]
-    experience_place: NDArray[np.int64]
+    runs: tuple[NDArray[np.int64], ...]
 
     @classmethod
-    def of(cls, rated: pd.DataFrame, users: NDArray[np.int64], experiences: NDArray[np.int64]) -> Taken:
+    def of(
+        cls, rated: pd.DataFrame, users: NDArray[np.int64], experiences: NDArray[np.int64], threads: int = 1
+    ) -> Taken:
         """Where the rated pairs stand in `users` and `experiences`, both ascending; others are left away."""
-        user_place, is_user = _places(rated[USER].to_numpy(), users)
-        experience_place, is_experience = _places(rated[EXPERIENCE].to_numpy(), experiences)
-        inside = is_user & is_experience
-        pairs = user_place[inside] * len(experiences) + experience_place[inside]
-        pairs.sort()
-        return cls(*np.divmod(pairs, len(experiences)))
+        user_of, experience_of = _Lookup(users), _Lookup(experiences)
+        rows = rated[USER].to_numpy(), rated[EXPERIENCE].to_numpy()
 
-    def within(self, start: int, stop: int) -> NDArray[np.int64]:
-        """Pairs of the users from `start` up to `stop`, users counted from `start`; shape [m, 2]."""
-        first, last = np.searchsorted(self.user_place, [start, stop])
-        return np.stack([self.user_place[first:last] - start, self.experience_place[first:last]], axis=1)
+        def run(start: int) -> NDArray[np.int64]:
+            user, experience = user_of(rows[0][start : start + ROWS]), experience_of(rows[1][start : start + ROWS])
+            keys = (user << 32 | experience)[(user >= 0) & (experience >= 0)]
+            keys.sort()
+            return keys
+
+        starts = range(0, len(rated), ROWS)
+        if threads == 1 or len(starts) == 1:
+            return cls(tuple(map(run, starts)))
+        with ThreadPoolExecutor(threads) as pool:
+            return cls(tuple(pool.map(run, starts)))
+
+    def __add__(self, other: Taken) -> Taken:
+        """The pairs of either."""
+        return Taken((*self.runs, *other.runs))
+
+    def within(self, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pairs of the users from `start` up to `stop`, each once, ascending.
+
+        Returns:
+            Place of the user, counted from `start`, and of the experience; shape [k] each.
+        """
+        ends = np.array([start, stop]) << 32
+        cuts = [(run, *run.searchsorted(ends)) for run in self.runs]
+        keys = np.concatenate([np.zeros(0, np.int64), *(run[first:last] for run, first, last in cuts)])
+        keys.sort()
+        keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
+        return (keys >> 32) - start, keys & _LOW
 
 
-def _places(ids: NDArray[np.int64], among: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Place of each id, and whether it is there at all."""
-    place = np.minimum(np.searchsorted(among, ids), len(among) - 1)
-    return place, among[place] == ids
+class _Lookup:
+    """Places of ids among others, ascending; -1 for those that are not there."""
+
+    def __init__(self, among: NDArray[np.int64]) -> None:
+        self._among = among
+        self._span = int(among[-1]) - int(among[0]) + 1
+        self._table = None
+        if self._span <= SPREAD * len(among):
+            self._table = np.full(self._span + 1, -1, np.int64)
+            self._table[among - among[0]] = np.arange(len(among))
+
+    def __call__(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        if self._table is not None:
+            # Without a sign, what lies before the first is far behind the last.
+            offset = (ids - self._among[0]).view(np.uint64)
+            found: NDArray[np.int64] = self._table[np.minimum(offset, np.uint64(self._span)).view(np.int64)]
+            return found
+        place = np.minimum(np.searchsorted(self._among, ids), len(self._among) - 1)
+        return np.where(self._among[place] == ids, place, -1)

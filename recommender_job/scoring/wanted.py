@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from recommender_job.ranking.relevance import Features, RelevanceModel
+from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.scoring.product import Floats, Product
+from recommender_job.scoring.taken import Taken
 
 #: Rows of the matrix that are added up at once.
 TOGETHER = 64
+
+#: What relevance knows of some users: factors of shape [users, f], or what they have rated, as places in its matrix.
+Known = Floats | Taken
 
 
 class Wanted:
@@ -21,22 +26,46 @@ class Wanted:
     """
 
     def __init__(self, relevance: RelevanceModel, experiences: NDArray[np.int64]) -> None:
-        self._matrix, self._popularity = relevance.columns(experiences)
-        self._product = None
-        if relevance.factors is not None:
-            self._product = Product([self._matrix, self._popularity[None]])
-            del self._matrix  # of a large catalogue, one copy is enough
+        self._relevance = relevance
+        matrix, self._popularity = relevance.columns(experiences)
+        self._product = Product([matrix, self._popularity[None]]) if relevance.factors is not None else None
+        # Of a large catalogue, one copy is enough.
+        self._matrix = matrix if self._product is None else matrix[:0]
 
-    def into(self, features: Features, start: int, stop: int, out: Floats) -> None:
-        """Writes the relevance of the users from `start` up to `stop`, shape [stop - start, m]."""
-        rows = features.rows[start:stop]
-        if self._product is not None:
-            self._product.into(np.concatenate([rows, np.ones((len(out), 1), np.float32)], axis=1), out)
-            return
-        out[:] = self._popularity
-        if not isinstance(rows, np.ndarray):
-            # Interactions are ones. SciPy's product would keep the other threads waiting.
-            for user, row in enumerate(out):
-                own = rows.indices[rows.indptr[user] : rows.indptr[user + 1]]
-                for first in range(0, len(own), TOGETHER):
-                    row += np.add.reduce(np.take(self._matrix, own[first : first + TOGETHER], axis=0), axis=0)
+    def known(self, users: NDArray[np.int64], rated: pd.DataFrame, threads: int) -> Known:
+        """What relevance knows of users, ascending, by their ids and by `user_id`, `experience_id` of their ratings."""
+        model = self._relevance
+        if model.factors is not None:
+            own = model.factors[model.users.encode(users)]
+            return np.concatenate([own, np.ones((len(own), 1), np.float32)], axis=1)
+        if not len(model.matrix):
+            return np.zeros((len(users), 0), np.float32)
+        return Taken.of(rated, users, model.experiences.ids, threads)
+
+    def into(self, known: Known, start: int, users: NDArray[np.int64], out: Floats, first: int = 0) -> bool:
+        """Writes the relevance of some users and of the experiences from `first` on.
+
+        Args:
+            known: Of all users.
+            start: Place of the block's first user.
+            users: Places in the block, ascending, shape [b].
+            out: Shape [b, n].
+            first: Place of the first experience.
+
+        Returns:
+            Whether what is written is finite for certain.
+        """
+        if self._product is not None and isinstance(known, np.ndarray):
+            rows = known[start + users]
+            self._product.into(rows, out, first)
+            return self._product.surely_finite(rows)
+        out[:] = self._popularity[first : first + out.shape[1]]
+        if isinstance(known, Taken):
+            matrix = self._matrix[:, first : first + out.shape[1]]
+            owners, rated = known.within(start + int(users[0]), start + int(users[-1]) + 1)
+            ends = np.searchsorted(owners, [users - users[0], users - users[0] + 1])
+            for row, begin, end in zip(out, *ends.tolist(), strict=True):
+                # Interactions are ones. SciPy's product would keep the other threads waiting.
+                for part in range(begin, end, TOGETHER):
+                    row += np.add.reduce(matrix[rated[part : min(part + TOGETHER, end)]], axis=0)
+        return False

@@ -138,7 +138,7 @@ def test_pairs_are_predicted_as_configured(
     scored: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch, predict: str
 ) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(PredictedRatings, "every", lambda self, rows, out: (asked.append(True), out.fill(3)))
+    monkeypatch.setattr(PredictedRatings, "every", lambda self, rows, out, first: (asked.append(True), out.fill(3))[0])
     scored(predict=predict)
     assert bool(asked) == (predict == "all")
 

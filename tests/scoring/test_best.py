@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender_job.scoring.best import best
+from recommender_job.scoring.best import Best, best
 
 #: Few different values, so that ties are frequent; the lowest and the highest that count, and both zeros.
 VALUES = [-np.inf, np.finfo(np.float32).min, -1e-45, -0.0, 0.0, 1e-45, 1.0, 1.0000001, np.finfo(np.float32).max, np.inf]
@@ -60,3 +60,39 @@ def test_the_best_that_share_a_folded_column_are_all_found() -> None:
     values = np.zeros((1, 512), np.float32)
     values[0, [3, 3 + 256, 3 + 128, 3 + 32]] = [4, 3, 2, 1]
     assert found(values, 5) == [[3, 259, 131, 35, 0]]
+
+
+@given(st.data(), st.integers(1, 200), st.integers(1, 12))
+def test_in_pieces_as_in_one(data: st.DataObject, columns: int, k: int) -> None:
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), "seed"))
+    pool = data.draw(st.lists(st.sampled_from(VALUES), min_size=1, max_size=4), "pool")
+    values = random.choice(np.array(pool, np.float32), (5, columns))
+    values[2] = random.standard_normal(columns)
+    values[3] = np.sort(values[2])
+    cuts = sorted(data.draw(st.sets(st.integers(1, columns - 1), max_size=4), "cuts")) if columns > 1 else []
+    kept = Best(5, k)
+    for first, last in zip([0, *cuts], [*cuts, columns], strict=True):
+        kept.add(np.ascontiguousarray(values[:, first:last]), first)
+    there = kept.there
+    assert [own[real].tolist() for own, real in zip(kept.places, there, strict=True)] == [
+        sorted_out(row, k) for row in values.tolist()
+    ]
+    listed = np.take_along_axis(values, kept.places, axis=1)
+    np.testing.assert_array_equal(kept.values, np.where(there, listed, -np.inf))
+    assert not kept.places[~there].any()
+
+
+def test_of_a_later_piece_the_next_higher_number_counts() -> None:
+    kept, least = Best(1, 2), np.nextafter(np.float32(1), np.float32(2))
+    kept.add(np.ones((1, 3), np.float32))
+    kept.add(np.array([[1, least, 1]], np.float32), 3)
+    assert kept.places.tolist() == [[4, 0]]
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 3.5, 1e-45, -3.4e38, 3.4e38])
+def test_where_all_are_equal_the_first_are_the_best(value: float) -> None:
+    kept = Best(3, 7)
+    for first in range(0, 6400, 640):
+        kept.add(np.full((3, 640), value, np.float32), first)
+    assert kept.places.tolist() == [list(range(7))] * 3
+    assert (kept.values == np.float32(value)).all()

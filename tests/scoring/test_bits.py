@@ -77,14 +77,28 @@ def test_a_product_is_numpys(columns: int) -> None:
         made.into(rows, out[:, :columns])
         np.testing.assert_array_equal(out[:, :columns], rows @ matrix)
         assert (out[:, columns:] == 9).all()
-    places = np.array([columns - 1, 0, columns - 1])
-    np.testing.assert_array_equal(made.some(rows[0], places), rows[0] @ matrix[:, places])
+        part, added = np.zeros((users, columns - 1), np.float32), np.ones((users, columns - 1), np.float32)
+        made.into(rows, part, 1)
+        made.into(rows, added, 1, add=True)
+        np.testing.assert_array_equal(part, rows @ matrix[:, 1:])
+        np.testing.assert_array_equal(added, rows @ matrix[:, 1:] + 1)
+        places = random.integers(0, columns, (users, 4))
+        np.testing.assert_array_equal(made.some(rows, places), np.take_along_axis(rows @ matrix, places, axis=1))
 
 
-def test_a_large_catalogue_is_multiplied_with_few_users_at_once() -> None:
-    matrix = np.ones((1, product.MANY + 1), np.float32)
-    assert product.Product([matrix]).group <= product.GROUPS[1]
-    assert product.Product([matrix[:, :-1]]).group >= product.GROUPS[1]
+@pytest.mark.parametrize("columns", [3, product.TILE + 5])
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf, 1e20, 1.5e19])
+def test_what_is_finite_for_certain_is(columns: int, broken: float) -> None:
+    """Of 1e20 squared and of sums of squares beyond float32 nothing is promised."""
+    matrix, rows = np.ones((4, columns), np.float32), np.ones((3, 4), np.float32)
+    assert product.Product([matrix]).surely_finite(rows)
+    for table, other in ((matrix, rows), (rows, matrix)):
+        table[2, 2] = other[1, 1] = broken
+        with np.errstate(all="ignore"):
+            assert not product.Product([matrix]).surely_finite(rows)
+        table[:], other[:] = 1, 1
+    matrix[0, -1] = np.nan
+    assert not product.Product([matrix]).surely_finite(rows)
 
 
 def test_as_many_threads_as_may_run_or_as_asked_for() -> None:

@@ -23,11 +23,15 @@ def test_it_is_the_product(monkeypatch: pytest.MonkeyPatch, kind: str, together:
     features = model.features(ASKED, rated.drop_duplicates())
     matrix, popularity = model.columns(OFFERED)
     expected = features.block(0, len(ASKED)) @ matrix + popularity
-    for start, stop in ((0, 50), (3, 11), (49, 50)):
-        out = np.full((stop - start, 230), 7, np.float32)
-        wanted.Wanted(model, OFFERED).into(features, start, stop, out[:, :220])
-        np.testing.assert_allclose(out[:, :220], expected[start:stop], atol=1e-4)
-        assert (out[:, 220:] == 7).all()
+    made = wanted.Wanted(model, OFFERED)
+    known = made.known(ASKED, rated, 2)
+    for start, users in ((0, range(50)), (3, range(8)), (40, [9]), (10, [0, 3, 4, 20])):
+        for first, last in ((0, 220), (100, 220), (7, 8)):
+            out = np.full((len(users), 230), 7, np.float32)
+            own, width = np.array(users), last - first
+            assert made.into(known, start, own, out[:, :width], first) == (kind == "factors")
+            np.testing.assert_allclose(out[:, :width], expected[start + own, first:last], atol=1e-4)
+            assert (out[:, width:] == 7).all()
     assert not matrix[:, :5].any()
     assert not popularity[205:].any()
     assert kind == "popularity" or expected.std() > 1

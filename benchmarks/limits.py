@@ -1,0 +1,57 @@
+"""What bounds lists by factors: the product of the factors, and the way of the scores to memory and back."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender_job.scoring.product import one_thread_each
+
+#: Users of a piece.
+TOGETHER = 200
+Floats = NDArray[np.float32]
+
+
+class Limits:
+    """The least that scores of all pairs by factors can cost, each core at work.
+
+    Args:
+        left: Rows of the users, shape [n, f].
+        right: Rows of the experiences, shape [m, f].
+    """
+
+    def __init__(self, left: Floats, right: Floats) -> None:
+        self._left, self._matrix = left, np.ascontiguousarray(right.T)
+        self._memory = np.empty((len(left), len(right)), np.float32)
+        self._own = threading.local()
+        self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+
+    def product(self) -> None:
+        """The product alone, as fast as BLAS makes it; the scores are overwritten in the cache."""
+        self._each(self._multiply)
+
+    def memory(self) -> None:
+        """Every score is written to memory once, and read once."""
+        self._each(self._write)
+        self._each(self._read)
+
+    def _each(self, work: Callable[[int], object]) -> None:
+        with one_thread_each():
+            list(self._pool.map(work, range(0, len(self._left), TOGETHER)))
+
+    def _multiply(self, start: int) -> None:
+        if not hasattr(self._own, "scores"):
+            self._own.scores = np.empty((TOGETHER, self._matrix.shape[1]), np.float32)
+        rows = self._left[start : start + TOGETHER]
+        np.matmul(rows, self._matrix, out=self._own.scores[: len(rows)])
+
+    def _write(self, start: int) -> None:
+        self._memory[start : start + TOGETHER] = 1
+
+    def _read(self, start: int) -> None:
+        self._memory[start : start + TOGETHER].max(axis=1)
