@@ -78,7 +78,7 @@ class Config(BaseSettings):
         7.0, ge=0, description="Days after which all ratings are read again by themselves; 0: every night."
     )
     extract_memory_mb: int = Field(
-        512, ge=64, description="Memory in MiB for merging ratings with the last snapshot; more goes to the disk."
+        512, ge=64, description="Memory in MiB for sorting ratings, to merge and to clean them; more goes to the disk."
     )
     train_memory_mb: int = Field(
         4096, ge=64, description="Memory in MiB for the ratings while training; more of them are read from the disk."

@@ -71,6 +71,20 @@ ALL_PREDICTIONS = arrow.schema(
     [_column(USER, arrow.int64()), _column(EXPERIENCE, arrow.int64()), _column(PREDICTED, arrow.float32())]
 )
 
+#: Rows of a snapshot that `clean` refuses, and why.
+REFUSED_RATINGS = arrow.schema(
+    [*SOURCE_RATINGS, _column("column_name", arrow.string()), _column("reason", arrow.string())]
+)
+#: The file of the clean ratings: what `RATINGS` says of frames.
+CLEAN_RATINGS = arrow.schema(
+    [
+        _column(USER, arrow.int64()),
+        _column(EXPERIENCE, arrow.int64()),
+        _column(RATING, arrow.float32()),
+        _column(RATED_AT, _MOMENT),
+    ]
+)
+
 _RATED_AT = pa.Column("datetime64[us, UTC]")
 
 #: Clean ratings: one row for each (user, experience), in the order of events: by rated_at, then by when it was written.

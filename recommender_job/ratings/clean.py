@@ -1,32 +1,47 @@
 """Turns a snapshot into ratings fit for training: refused rows apart, one rating for each pair, the latest.
 
 The refused rows are stored before anything can stop the night. Then the ratings as a whole are judged, and only what is
-accepted becomes what later nights are held to.
+accepted becomes what later nights are held to. Everything goes by part by part: what is in memory grows with the users
+and experiences that there are, and not with their ratings.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+import functools
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from recommender_job.config import Config
 from recommender_job.errors import NothingToTrainOn
 from recommender_job.ratings import profile, sanity
-from recommender_job.ratings.extract import EXPERIENCES, SNAPSHOT, USERS
+from recommender_job.ratings.distribution import Distribution
+from recommender_job.ratings.extract import EXPERIENCES, USERS
+from recommender_job.ratings.known import known_ids
 from recommender_job.ratings.quarantine import forget_erased, forget_old
-from recommender_job.ratings.rejections import keep_rejected, refuse_too_many
+from recommender_job.ratings.rejections import Refused, keep_rejected, refuse_too_many
+from recommender_job.ratings.sifting import sift
+from recommender_job.ratings.usable import split_rejected
 from recommender_job.runs import Run
 from recommender_job.storage.artifacts import RunFolder
+from recommender_job.storage.beside import beside
 from recommender_job.storage.database import Database
-from recommender_job.tables import EXPERIENCE, RATED_AT, RATING, RATINGS, UPDATED_AT, USER, checked
+from recommender_job.storage.run_files import batches
+from recommender_job.storage.sorting import sorted_rows
+from recommender_job.storage.source import spool_writer
+from recommender_job.tables import CLEAN_RATINGS, EXPERIENCE, RATING, REFUSED_RATINGS, SOURCE_RATINGS, USER
 
 CLEAN = "clean/ratings.parquet"
 REJECTED = "clean/rejected.parquet"
-#: Nobody rated before; infinitely early moments come out of the extract as the year 1.
-EARLIEST = pd.Timestamp("1900-01-01", tz="UTC")
+
+# User and experience are there only to make the order total.
+_IN_THE_ORDER_OF_EVENTS = """
+    select user_id, experience_id, rating, rated_at from read_parquet($files, hive_partitioning = false)
+    order by rated_at, updated_at, user_id, experience_id
+"""
 
 
 def clean(config: Config, run: Run, folder: RunFolder, database: Database) -> dict[str, Any]:
@@ -37,103 +52,95 @@ def clean(config: Config, run: Run, folder: RunFolder, database: Database) -> di
         `sanity`: what `sanity.Verdict.summary` holds.
 
     Raises:
+        ArtifactBroken: A file of the extract is damaged, or the snapshot does not ascend.
         TooManyRefused: More rows were refused than `quarantine.max_share` allows.
         SourceSuspicious: The ratings as a whole are not what the last accepted nights would lead to expect.
         NothingToTrainOn: Not one rating is left.
+        ConfigurationError: `extract_memory_mb` does not suffice.
+        StorageFailed: The disk is full.
     """
-    snapshot = folder.read_frame(SNAPSHOT)
-    good, rejected = split_rejected(
-        snapshot,
-        users=folder.read_frame(USERS)[USER],
-        experiences=folder.read_frame(EXPERIENCES)[EXPERIENCE],
-        scale=(config.rating_min, config.rating_max),
-        cutoff=run.cutoff,
-    )
-    ratings = latest_of_each_pair(good)
-    folder.write_table(REJECTED, rejected)
-    with database.transaction() as transaction:
-        keep_rejected(transaction, run.run_id, rejected)
-        forget_old(transaction, config.quarantine.keep_days)
-        forget_erased(transaction)
-    refuse_too_many(rejected, len(snapshot), config.quarantine)
+    with folder.scratch("clean/sort") as scratch:
+        latest = scratch / "latest.parquet"
+        sifted = _sift(config, run, folder, latest)
+        refused = sifted.refused
+        with database.transaction() as transaction:
+            keep_rejected(transaction, run.run_id, (batch.to_pandas() for batch in batches(folder, REJECTED)))
+            forget_old(transaction, config.quarantine.keep_days)
+            forget_erased(transaction)
+        refuse_too_many(refused, sifted.rows, config.quarantine)
 
-    nights = profile.accepted_nights(database, run, config.sanity.nights)
-    tonight = profile.Night(
-        run.run_id,
-        run.cutoff,
-        profile.figures(
-            ratings,
-            snapshot_rows=len(snapshot),
+        nights = profile.accepted_nights(database, run, config.sanity.nights)
+        figures = profile.figures(
+            sifted.rated,
+            sifted.distribution,
+            snapshot_rows=sifted.rows,
             source_rows=(folder.summary_if_finished("extract") or {}).get("source_rows"),
-            rejected=len(rejected),
-            scale=(config.rating_min, config.rating_max),
-            before=profile.ratings_of(config, nights[0], CLEAN) if nights else None,
-        ),
-    )
-    verdict = sanity.judge(tonight, nights, config.sanity)
-    sanity.raise_if_suspicious(verdict, config.sanity)
-
-    reasons = {str(reason): int(count) for reason, count in rejected["reason"].value_counts().items()}
-    if ratings.empty:
-        raise NothingToTrainOn(
-            f"The snapshot holds no usable rating: {len(rejected)} refused ({reasons or 'the source is empty'}).",
-            action="Look at recommender.quarantine, and at what sql/source/ratings.sql returns for this cutoff.",
+            rejected=refused.rows,
+            before=profile.rated_before(config, nights[0], CLEAN, sifted.rated) if nights else None,
         )
-    folder.write_table(CLEAN, checked(ratings, RATINGS))
+        tonight = profile.Night(run.run_id, run.cutoff, figures)
+        verdict = sanity.judge(tonight, nights, config.sanity)
+        sanity.raise_if_suspicious(verdict, config.sanity)
+
+        if not figures["pairs"]:
+            raise NothingToTrainOn(
+                f"The snapshot holds no usable rating: {refused.rows} refused"
+                f" ({refused.reasons or 'the source is empty'}).",
+                action="Look at recommender.quarantine, and at what sql/source/ratings.sql returns for this cutoff.",
+            )
+        _write_in_the_order_of_events(folder, latest, config.extract_memory_mb, scratch)
     profile.accept(database, tonight)
     return {
-        "pairs": len(ratings),
-        "rejected": len(rejected),
-        "reasons": reasons,
-        "users": int(ratings[USER].nunique()),
-        "experiences": int(ratings[EXPERIENCE].nunique()),
+        "pairs": figures["pairs"],
+        "rejected": refused.rows,
+        "reasons": refused.reasons,
+        "users": figures["users"],
+        "experiences": figures["experiences"],
         "sanity": verdict.summary,
     }
 
 
-def split_rejected(
-    snapshot: pd.DataFrame,
-    *,
-    users: pd.Series,
-    experiences: pd.Series,
-    scale: tuple[float, float],
-    cutoff: datetime,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Separates usable rows from refused ones.
+@dataclass(frozen=True)
+class _Sifted:
+    """What was counted while the snapshot went by; its `rows`, the refused ones, and the latest of each pair."""
 
-    Args:
-        snapshot: A frame of `tables.SOURCE_RATINGS`; `updated_at` is not looked at.
-        users: Known user ids.
-        experiences: Known experience ids.
-        scale: Lowest and highest rating.
-        cutoff: Nothing may be rated at or after it.
-
-    Returns:
-        The usable rows, and the refused ones with `column_name` and `reason`.
-    """
-    low, high = scale
-    checks = [
-        (RATING, snapshot[RATING].isna(), "is missing or not a number"),
-        (RATING, ~snapshot[RATING].between(low, high), f"is outside the scale {low:g} to {high:g}"),
-        (USER, ~snapshot[USER].isin(users), "is not in users"),
-        (EXPERIENCE, ~snapshot[EXPERIENCE].isin(experiences), "is not in experiences"),
-        (RATED_AT, snapshot[RATED_AT] < EARLIEST, "lies before 1900"),
-        (RATED_AT, snapshot[RATED_AT] >= pd.Timestamp(cutoff), "is not before the cutoff"),
-    ]
-    conditions = [bad for _, bad, _ in checks]
-    columns = np.select(conditions, [column for column, _, _ in checks], "")
-    reasons = np.select(conditions, [reason for _, _, reason in checks], "")
-    bad = reasons != ""
-    return snapshot[~bad], snapshot[bad].assign(column_name=columns[bad], reason=reasons[bad])
+    rows: int
+    refused: Refused
+    rated: profile.Rated
+    distribution: Distribution
 
 
-def latest_of_each_pair(rows: pd.DataFrame) -> pd.DataFrame:
-    """One rating for each (user, experience): the latest; of equal times, the one updated last.
+def _sift(config: Config, run: Run, folder: RunFolder, latest: Path) -> _Sifted:
+    """Writes the refused rows, and into a local file the latest rating of each pair, of `tables.SOURCE_RATINGS`."""
+    users, experiences = known_ids(folder, USERS, USER), known_ids(folder, EXPERIENCES, EXPERIENCE)
+    scale = (config.rating_min, config.rating_max)
+    refused, rated, distribution = Refused(), profile.Rated.by_nobody(users, experiences), Distribution(scale)
+    with (
+        folder.table_writer(REJECTED, REFUSED_RATINGS) as write_refused,
+        spool_writer(latest, SOURCE_RATINGS) as writer,
+    ):
 
-    Returns:
-        A new frame of `tables.RATINGS`, in the order of events.
-    """
-    # User and experience are there only to make the order total.
-    ordered = rows.sort_values([RATED_AT, UPDATED_AT, USER, EXPERIENCE], kind="stable")
-    latest = ordered.drop_duplicates([USER, EXPERIENCE], keep="last", ignore_index=True)
-    return latest[[USER, EXPERIENCE, RATING, RATED_AT]]
+        def refuse(rows: pd.DataFrame) -> None:
+            refused.add(rows)
+            if len(rows):  # no empty row groups
+                write_refused(pa.Table.from_pandas(rows, REFUSED_RATINGS, preserve_index=False))
+
+        def keep(rows: pd.DataFrame) -> None:
+            rated.add(rows[USER].to_numpy(), rows[EXPERIENCE].to_numpy())
+            distribution.add(rows[RATING].to_numpy())
+            writer.write_table(pa.Table.from_pandas(rows, SOURCE_RATINGS, preserve_index=False))
+
+        split = functools.partial(split_rejected, users=users, experiences=experiences, scale=scale, cutoff=run.cutoff)
+        return _Sifted(sift(folder, split, refuse=refuse, keep=keep), refused, rated, distribution)
+
+
+def _write_in_the_order_of_events(folder: RunFolder, latest: Path, memory_mb: int, scratch: Path) -> None:
+    # What `tables.RATINGS` asks for needs no look at the whole: the types are those that are written, and no pair is
+    # there twice, because the snapshot ascends and each pair left it once.
+    with (
+        sorted_rows(_IN_THE_ORDER_OF_EVENTS, [latest], memory_mb=memory_mb, scratch=scratch) as parts,
+        folder.table_writer(CLEAN, CLEAN_RATINGS) as write,
+        beside(write) as write_beside,
+    ):
+        for part in parts:
+            write_beside(pa.Table.from_batches([part]).cast(CLEAN_RATINGS))

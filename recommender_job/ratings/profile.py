@@ -7,20 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
 from recommender_job.config import Config
 from recommender_job.errors import ArtifactBroken
+from recommender_job.ratings.distribution import Distribution
+from recommender_job.ratings.known import Ids, Seen
 from recommender_job.runs import Run, folder_of
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
-from recommender_job.tables import EXPERIENCE, RATING, USER
-
-#: A scale of so many values or fewer is counted value by value.
-MOST_VALUES = 20
-BINS = 10
+from recommender_job.storage.run_files import batches
+from recommender_job.tables import EXPERIENCE, USER
 
 
 @dataclass(frozen=True)
@@ -37,24 +32,42 @@ class Night:
     figures: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Rated:
+    """Who has ratings, and what has some, of the users and experiences that are known tonight."""
+
+    users: Seen
+    experiences: Seen
+
+    @classmethod
+    def by_nobody(cls, users: Ids, experiences: Ids) -> Rated:
+        """Of these known ids, none yet."""
+        return cls(Seen(users), Seen(experiences))
+
+    def add(self, users: Ids, experiences: Ids) -> None:
+        """Sees these ratings too; what is not known is passed over."""
+        self.users.add(users)
+        self.experiences.add(experiences)
+
+
 def figures(
-    ratings: pd.DataFrame,
+    rated: Rated,
+    distribution: Distribution,
     *,
     snapshot_rows: int,
     source_rows: int | None,
     rejected: int,
-    scale: tuple[float, float],
-    before: pd.DataFrame | None,
+    before: Rated | None,
 ) -> dict[str, Any]:
     """What a night is compared by.
 
     Args:
-        ratings: A frame of `tables.RATINGS`.
+        rated: By and for whom there are clean ratings.
+        distribution: Of all clean ratings.
         snapshot_rows: Rows of the snapshot.
         source_rows: Ratings that the source held; None: not known.
         rejected: Rows of the snapshot that were refused.
-        scale: Lowest and highest rating.
-        before: The last accepted night's `ratings`; None: there is none, or it is gone.
+        before: The same as `rated` of the last accepted night; None: there is none, or its ratings are gone.
 
     Returns:
         `snapshot_rows`, `source_rows`, `pairs`, `users`, `experiences`; `refused_share` of the snapshot's rows;
@@ -64,50 +77,41 @@ def figures(
     return {
         "snapshot_rows": snapshot_rows,
         "source_rows": source_rows,
-        "pairs": len(ratings),
-        "users": int(ratings[USER].nunique()),
-        "experiences": int(ratings[EXPERIENCE].nunique()),
+        "pairs": distribution.ratings,
+        "users": rated.users.count,
+        "experiences": rated.experiences.count,
         "refused_share": rejected / snapshot_rows if snapshot_rows else 0.0,
-        "new_users_share": _new_share(ratings, before, USER),
-        "new_experiences_share": _new_share(ratings, before, EXPERIENCE),
-        "distribution": distribution(ratings[RATING], scale),
+        "new_users_share": None if before is None else _new_share(rated.users, before.users),
+        "new_experiences_share": None if before is None else _new_share(rated.experiences, before.experiences),
+        "distribution": distribution.shares,
     }
 
 
-def distribution(ratings: pd.Series, scale: tuple[float, float]) -> dict[str, Any]:
-    """Shares of the ratings: of each value as `values` where there are few, else of equal `bins` of the `scale`."""
-    if ratings.nunique() <= MOST_VALUES:
-        shares = ratings.value_counts(normalize=True).sort_index()
-        return {"values": {f"{value:g}": float(share) for value, share in shares.items()}}
-    counts = np.bincount(bins_of(ratings.to_numpy(), scale), minlength=BINS)
-    return {"scale": list(scale), "bins": [float(share) for share in counts / counts.sum()]}
+def _new_share(seen: Seen, before: Seen) -> float | None:
+    return 1 - seen.in_common(before) / seen.count if seen.count else None
 
 
-def bins_of(values: NDArray[Any], scale: tuple[float, float]) -> NDArray[np.int64]:
-    """The bin of each value, from 0; what lies outside the scale counts to the bin at its end."""
-    low, high = scale
-    # In the precision of ratings, so that a rating lies in the same bin wherever it was read from.
-    bins: NDArray[np.int64] = np.clip((values.astype(np.float32) - low) / (high - low) * BINS, 0, BINS - 1).astype(
-        np.int64
-    )
-    return bins
+def rated_before(config: Config, night: Night, name: str, rated: Rated) -> Rated | None:
+    """Which of tonight's users and experiences had clean ratings in an earlier night, read batch by batch.
 
+    Args:
+        config: Says where the run folders lie.
+        night: The earlier one.
+        name: Its file of clean ratings.
+        rated: Tonight's; says which users and experiences are known.
 
-def _new_share(ratings: pd.DataFrame, before: pd.DataFrame | None, column: str) -> float | None:
-    if before is None or ratings.empty:
-        return None
-    return float(1 - ratings[column].drop_duplicates().isin(before[column]).mean())
-
-
-def ratings_of(config: Config, night: Night, name: str) -> pd.DataFrame | None:
-    """The clean ratings of an earlier night; None when its folder is gone or damaged."""
+    Returns:
+        None when the night's folder is gone or damaged.
+    """
     folder = RunFolder(config.runs, folder_of(night.run_id))
+    before = Rated.by_nobody(rated.users.known, rated.experiences.known)
     try:
-        with folder.reading(name):
-            frame: pd.DataFrame = folder.read_table(name).select([USER, EXPERIENCE]).to_pandas()
-            return frame
+        for batch in batches(folder, name, [USER, EXPERIENCE]):
+            with folder.reading(name):
+                before.add(batch.column(USER).to_numpy(), batch.column(EXPERIENCE).to_numpy())
     except ArtifactBroken:
         return None
+    return before
 
 
 def accepted_nights(database: Database, run: Run, most: int) -> list[Night]:

@@ -1,8 +1,10 @@
-"""The refused rows of a night: into the quarantine, out again, and too many of them."""
+"""The refused rows of a night: counted, into the quarantine, out again, and too many of them."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,23 +21,54 @@ TOP_REASONS = 5
 _ROW = [USER, EXPERIENCE, RATING, RATED_AT]
 
 
-def keep_rejected(transaction: Transaction, run_id: str, rejected: pd.DataFrame) -> None:
+class Refused:
+    """Counts refused rows while they go by, and remembers the first of each column and reason."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._whys: Counter[tuple[str, str]] = Counter()
+        self._examples: dict[tuple[str, str], str] = {}
+
+    def add(self, rejected: pd.DataFrame) -> None:
+        """Counts these too: the columns of `tables.REFUSED_RATINGS`."""
+        self.rows += len(rejected)
+        self._whys.update(zip(rejected["column_name"], rejected["reason"], strict=True))
+        firsts = rejected.drop_duplicates(["column_name", "reason"])
+        for column, reason, row in zip(firsts["column_name"], firsts["reason"], described(firsts), strict=True):
+            self._examples.setdefault((column, reason), row)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Number of rows by reason, the commonest first."""
+        return {reason: count for (_, reason), count in self._whys.most_common()}
+
+    @property
+    def told(self) -> list[str]:
+        """A text for each of the commonest columns and reasons, with the first row that it befell."""
+        return [
+            f"{column} {reason}: {count:,}, such as {self._examples[column, reason]}"
+            for (column, reason), count in self._whys.most_common(TOP_REASONS)
+        ]
+
+
+def keep_rejected(transaction: Transaction, run_id: str, rejected: Iterable[pd.DataFrame]) -> None:
     """Replaces what an earlier attempt of the run refused.
 
     Args:
         transaction: Where.
         run_id: The origin of the rows.
-        rejected: The columns of `tables.SOURCE_RATINGS`, `column_name` and `reason`.
+        rejected: The columns of `tables.REFUSED_RATINGS`, part by part.
     """
     transaction.run("delete from recommender.quarantine where origin = :origin", origin=run_id)
-    for start in range(0, len(rejected), PART_ROWS):
-        part = rejected.iloc[start : start + PART_ROWS]
-        refused = part[["column_name", "reason"]].assign(
-            line=pd.Series(pd.NA, index=part.index, dtype="Int64"),
-            content=described(part),
-            user_text=part[USER].astype(str),
-        )
-        keep_refused(transaction, run_id, refused)
+    for rows in rejected:
+        for start in range(0, len(rows), PART_ROWS):
+            part = rows.iloc[start : start + PART_ROWS]
+            refused = part[["column_name", "reason"]].assign(
+                line=pd.Series(pd.NA, index=part.index, dtype="Int64"),
+                content=described(part),
+                user_text=part[USER].astype(str),
+            )
+            keep_refused(transaction, run_id, refused)
 
 
 def described(rows: pd.DataFrame) -> list[str]:
@@ -70,26 +103,21 @@ def _parsed(content: str) -> dict[str, Any] | None:
         return None  # kept by another version of the job
 
 
-def refuse_too_many(rejected: pd.DataFrame, rows: int, bounds: QuarantineConfig) -> None:
+def refuse_too_many(refused: Refused, rows: int, bounds: QuarantineConfig) -> None:
     """Ends a night of which too much was refused.
 
     Args:
-        rejected: As for `keep_rejected`.
+        refused: All that was refused.
         rows: Rows of the snapshot.
         bounds: How many are too many.
 
     Raises:
         TooManyRefused: Gives the share and the commonest reasons, each with a row.
     """
-    if len(rejected) < bounds.min_rows or len(rejected) <= bounds.max_share * rows:
+    if refused.rows < bounds.min_rows or refused.rows <= bounds.max_share * rows:
         return
-    whys = rejected["column_name"] + " " + rejected["reason"]
-    firsts = whys.drop_duplicates()
-    example = dict(zip(firsts, described(rejected.loc[firsts.index]), strict=True))
-    commonest = whys.value_counts().head(TOP_REASONS)
-    told = [f"{why}: {count:,}, such as {example[why]}" for why, count in commonest.items()]
     raise TooManyRefused(
-        f"{len(rejected):,} of {rows:,} ratings ({len(rejected) / rows:.1%}) were refused, more than"
-        f" `quarantine.max_share` {bounds.max_share:.1%}: {'; '.join(told)}.",
+        f"{refused.rows:,} of {rows:,} ratings ({refused.rows / rows:.1%}) were refused, more than"
+        f" `quarantine.max_share` {bounds.max_share:.1%}: {'; '.join(refused.told)}.",
         action="Look at `recommender-job quarantine list`, mend the source or the settings, and start again.",
     )

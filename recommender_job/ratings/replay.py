@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from recommender_job.config import Config
-from recommender_job.ratings.clean import split_rejected
 from recommender_job.ratings.importer import IMPORTED
 from recommender_job.ratings.quarantine import PART_ROWS
 from recommender_job.ratings.rejections import as_rows
 from recommender_job.ratings.replay_file import read_file_again, reading_is_known
+from recommender_job.ratings.usable import split_rejected
 from recommender_job.storage.database import Database, Transaction
 from recommender_job.storage.source import read_source
 from recommender_job.tables import EXPERIENCE, SOURCE_EXPERIENCES, SOURCE_USERS, USER
@@ -84,15 +85,15 @@ def _judge_nights(config: Config, database: Database, nights: list[str], now: da
     if not nights:
         return {"judged": 0, "accepted": 0, "refused": 0}
     with database.transaction(snapshot=True) as transaction:
-        users = read_source(config, transaction, "users", SOURCE_USERS, unique=USER)[USER].to_pandas()
+        users = read_source(config, transaction, "users", SOURCE_USERS, unique=USER)[USER].to_numpy()
         experiences = read_source(config, transaction, "experiences", SOURCE_EXPERIENCES, unique=EXPERIENCE)
-    known_experiences = experiences[EXPERIENCE].to_pandas()
+    known_users, known_experiences = np.sort(users), np.sort(experiences[EXPERIENCE].to_numpy())
     judged = accepted = 0
     with database.transaction() as transaction:
         for part in _parts(transaction, nights):
             good, _ = split_rejected(
                 as_rows(part["content"]),
-                users=users,
+                users=known_users,
                 experiences=known_experiences,
                 scale=(config.rating_min, config.rating_max),
                 cutoff=now,

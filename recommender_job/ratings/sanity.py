@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender_job.errors import SourceSuspicious
-from recommender_job.ratings.profile import BINS, Night, bins_of
+from recommender_job.ratings.distribution import BINS, bins_of
+from recommender_job.ratings.profile import Night
 from recommender_job.safeguards import SanityConfig
 
 #: A rating that did not occur counts as this share: the index is a sum of logarithms.
@@ -199,7 +200,7 @@ def stability_index(now: dict[str, Any], then: dict[str, Any]) -> float | None:
     """Population stability index: the sum of (p - q) log(p / q) over the ratings; 0: the same.
 
     Args:
-        now, then: What `profile.distribution` returns.
+        now, then: What `Distribution.shares` returns.
 
     Returns:
         None where both are in bins of different scales.

@@ -1,39 +1,29 @@
-"""Merges what the source returned with the last snapshot, in little memory: DuckDB sorts, on the disk where it must.
+"""Merges what the source returned with the last snapshot, in little memory: sorted, they are gone through once.
 
 A row of the snapshot is named by (user, experience, rated_at); of several, the one updated last counts.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from glob import escape
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from recommender_job.errors import ConfigurationError, StorageFailed
 from recommender_job.storage.beside import beside
+from recommender_job.storage.sorting import sorted_rows
 from recommender_job.tables import EXPERIENCE, RATED_AT, SOURCE_RATINGS, UPDATED_AT, USER
-
-#: Rows that are looked at together; a few dozen MiB.
-_ROWS = 250_000
-#: Memory in MiB for each thread that sorts.
-_EACH_THREAD = 128
 
 #: Rows of the snapshot to build upon, marked as such.
 OLD_RATINGS = SOURCE_RATINGS.append(pa.field("is_old", pa.bool_()))
 
-# One scan and a sort, nothing else: that keeps to the memory it is given, a join or a union of scans does not. What a
-# file lacks is null: so `updated_at` is for deletions. The rating makes the order total, should two versions of a row
-# carry the same moment; NaN is the highest there, null the lowest.
+# What a file lacks is null: so `updated_at` is for deletions. The rating makes the order total, should two versions of
+# a row carry the same moment; NaN is the highest there, null the lowest.
 _SORTED = """
     select user_id, experience_id, rating, rated_at, updated_at, is_old
     from read_parquet($files, union_by_name = true, hive_partitioning = false)
@@ -95,7 +85,11 @@ def merge(
         ConfigurationError: The memory does not suffice.
     """
     total = Merged(0, 0, 0)
-    with _sorted(parts, memory_mb, scratch) as batches, beside(write) as write_beside:
+    files = (parts.new, parts.old, parts.deletions)
+    with (
+        sorted_rows(_SORTED, files, memory_mb=memory_mb, scratch=scratch) as batches,
+        beside(write) as write_beside,
+    ):
         for table in _whole_groups(batches):
             places, part = _winners(table, np.asarray(erased, np.int64), keep_old)
             rows = table.select(SOURCE_RATINGS.names)
@@ -129,39 +123,6 @@ def _winners(table: pa.Table, erased: NDArray[np.int64], keep_old: bool) -> tupl
         rows=len(winners),
         extracted=int((is_new & (known[group] < updated)).sum()),
         deleted=int((is_old & ~stays[group]).sum()),
-    )
-
-
-@contextlib.contextmanager
-def _sorted(parts: Parts, memory_mb: int, scratch: Path) -> Iterator[Iterator[pa.RecordBatch]]:
-    settings: dict[str, Any] = {
-        "memory_limit": f"{memory_mb}MiB",
-        "temp_directory": str(scratch / "sort"),
-        "threads": max(1, min(os.cpu_count() or 1, memory_mb // _EACH_THREAD)),
-        "preserve_insertion_order": False,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
-    # A file name may hold what would be a pattern.
-    files = [escape(str(file)) for file in (parts.new, parts.old, parts.deletions)]
-    try:
-        with duckdb.connect(config=settings) as engine:
-            engine.execute("set enable_progress_bar = false")  # it would stand in what a command prints
-            yield engine.sql(_SORTED, params={"files": files}).to_arrow_reader(_ROWS)
-    except duckdb.OutOfMemoryException as error:
-        if "max_temp_directory_size" in str(error):  # all that the disk has
-            raise _disk_full(scratch, error) from error
-        raise ConfigurationError(
-            f"{memory_mb} MiB do not suffice to merge the ratings: {str(error).splitlines()[0]}",
-            action="Raise `extract_memory_mb`.",
-        ) from error
-    except duckdb.IOException as error:
-        raise _disk_full(scratch, error) from error
-
-
-def _disk_full(scratch: Path, error: duckdb.Error) -> StorageFailed:
-    return StorageFailed(
-        f"{scratch}: {str(error).splitlines()[0]}", action="Free the disk or restore access to the store, then retry."
     )
 
 

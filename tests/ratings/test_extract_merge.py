@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recommender_job.errors import ConfigurationError, StorageFailed
-from recommender_job.ratings import snapshot
 from recommender_job.ratings.snapshot import OLD_RATINGS, Merged, Parts, merge
+from recommender_job.storage import sorting
 from recommender_job.tables import SOURCE_DELETIONS, SOURCE_RATINGS
 from tests.ratings.worlds import as_rows, minute, source_ratings
 from tests.storage.test_artifacts_failures import files_of_at_most
@@ -118,7 +118,7 @@ def test_a_merge_is_what_the_rule_says(
     erased: list[int],
     keep_old: bool,
 ) -> None:
-    with patch.object(snapshot, "_ROWS", rows_at_once):
+    with patch.object(sorting, "_ROWS", rows_at_once):
         rows, merged = merge_rows(old, new, deletions=deletions, erased=erased, keep_old=keep_old)
     rule, counts = expected(old, new, deletions, erased, keep_old)
     assert repr(rows) == repr([(*row[:3], float(row[3]), float(row[4])) for row in rule])  # repr: NaN is NaN

@@ -49,7 +49,7 @@ def refuse(database: Database, origin: str, days_ago: float) -> None:
 
 def test_a_row_is_kept_with_its_user(run_clean: Clean, database: Database) -> None:
     run_clean([*GOOD, (7, 1, 3, 0, 0), (1, 1, float("-inf"), 200, 0), (1, 1, None, 201, 0)])
-    first, second, third = sorted(refused_rows(database), key=lambda row: row["quarantine_id"])
+    second, third, first = sorted(refused_rows(database), key=lambda row: row["quarantine_id"])
     assert {key: first[key] for key in ("origin", "line", "column_name", "reason", "user_text")} == {
         "origin": RUN.run_id,
         "line": None,

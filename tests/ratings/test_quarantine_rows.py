@@ -163,6 +163,8 @@ def test_the_source_is_what_the_customers_queries_say(
     refused: Database, make_config: Callable[..., Config], source_query: Callable[[str, str], Path]
 ) -> None:
     more_is_known(refused)
-    queries = source_query("users", "select user_id, is_active from website.users where user_id < 3")
+    queries = source_query(
+        "users", "select user_id, is_active from website.users where user_id < 3 order by user_id desc"
+    )
     told = replay(make_config({"source_queries": queries}), refused, now=NOW, origin="first")
     assert told["nights"]["accepted"] == 1

@@ -6,11 +6,10 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from recommender_job.errors import SourceSuspicious
-from recommender_job.ratings.profile import Night, distribution
+from recommender_job.ratings.profile import Night
 from recommender_job.ratings.sanity import Verdict, judge, raise_if_suspicious, stability_index
 from recommender_job.safeguards import SanityConfig
 
@@ -153,22 +152,8 @@ def test_the_stability_index_by_hand() -> None:
     assert stability_index(then, then) == 0
 
 
-def test_the_distribution_is_counted_by_value_or_by_tenth_of_the_scale() -> None:
-    assert distribution(pd.Series([5, 1, 5, 4.3], dtype="float32"), (1, 5)) == {
-        "values": {"1": 0.25, "4.3": 0.25, "5": 0.5}
-    }
-    many = pd.Series([low + step / 10 for low in (0, 5, 9) for step in range(10)] + [10], dtype="float32")
-    assert distribution(many, (0, 10)) == {
-        "scale": [0, 10],
-        "bins": pytest.approx([10 / 31, 0, 0, 0, 0, 10 / 31, 0, 0, 0, 11 / 31]),
-    }
-
-
 def test_values_and_tenths_of_the_same_scale_are_compared() -> None:
     values = {"values": {"1": 0.5, "4.2": 0.25, "5": 0.25}}
-    ratings = pd.Series([1] * 2 + [4.2] + [5], dtype="float32")
-    tenths = distribution(pd.concat([ratings] * 10 + [pd.Series([4.201 + step / 1e4 for step in range(20)])]), (1, 5))
-    assert len(tenths["bins"]) == 10
     assert stability_index(values, {"scale": [1, 5], "bins": [0.5, 0, 0, 0, 0, 0, 0, 0.25, 0, 0.25]}) == pytest.approx(
         0
     )

@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from recommender_job.errors import NothingToTrainOn
-from recommender_job.ratings.clean import latest_of_each_pair
 from recommender_job.ratings.split import split
+from tests.ratings.plain import latest_of_each_pair
 from tests.ratings.worlds import as_rows, source_ratings
 
 HOLDOUTS = ["last", "time", "random"]
