@@ -76,7 +76,7 @@ test-workers: setup ## Run a night on two workers that share nothing but a datab
 	scripts/install-tools.sh redis-server
 	$(BIN)/python -m pytest tests/stack/test_two_workers.py
 
-bench: setup ## Measure scoring, training, loading, accuracy and reading beside references; RATINGS_CSV=path or made up
+bench: setup ## Measure scoring, training, loading, accuracy, reading and overhead beside references; RATINGS_CSV=path or made up
 	$(BIN)/python -m benchmarks.scoring
 	$(BIN)/python -m benchmarks.training_steps
 	$(BIN)/python -m benchmarks.training_memory
@@ -85,6 +85,8 @@ bench: setup ## Measure scoring, training, loading, accuracy and reading beside 
 	$(BIN)/python -m benchmarks.extraction --rows 2000000
 	$(BIN)/python -m benchmarks.publication
 	$(BIN)/python -m benchmarks.readers
+	$(BIN)/python -m benchmarks.reading
+	$(BIN)/python -m benchmarks.overhead
 
 check: setup ## Check style, types, the direction of imports, the SQL, the compose file, and that the docs build
 	$(BIN)/ruff format --check .

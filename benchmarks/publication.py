@@ -57,7 +57,7 @@ def main() -> None:
         try:
             schema.migrate(Database.of(load_config({"database_url": url})))
             for users in (arguments.users // 4, arguments.users):
-                alone(_prepare, home, users, arguments.experiences)
+                alone(prepare, home, users, arguments.experiences)
                 print(f"{users:,} users, {users * N:,} rows")
                 _rounds(url, home)
         finally:
@@ -88,9 +88,9 @@ def _rounds(url: str, home: str) -> None:
         )
 
 
-def _prepare(home: str, users: int, experiences: int) -> dict[str, Any]:
+def prepare(home: str, users: int, experiences: int) -> dict[str, Any]:
     """A run folder of a night that has been scored by lot."""
-    random, folder = np.random.default_rng(1), _folder(home)
+    random, folder = np.random.default_rng(1), run_folder(home)
     ids = np.arange(1, experiences + 1)
     # Each user's pairs are a walk through the experiences, not once around: no experience comes twice.
     steps = np.arange(RATED + N) * random.integers(1, experiences // (RATED + N) + 1, (users, 1))
@@ -132,14 +132,14 @@ def _publish(url: str, home: str, beside_live: bool) -> dict[str, Any]:
         transaction.run("delete from recommender.active_publication")
     recipe = Recipe(members=())
     if beside_live:
-        publish(config, Run("a-night", CUTOFF), _folder(home), database, recipe)
+        publish(config, Run("a-night", CUTOFF), run_folder(home), database, recipe)
     started = time.perf_counter()
-    summary = publish(config, Run("another-night", CUTOFF), _folder(home), database, recipe)
+    summary = publish(config, Run("another-night", CUTOFF), run_folder(home), database, recipe)
     return {"rows": summary["rows"], "seconds": time.perf_counter() - started}
 
 
 def _raw(url: str, home: str, binary: bool) -> dict[str, Any]:
-    lists, folder = _lists(home), _folder(home)
+    lists, folder = _lists(home), run_folder(home)
     files = (
         list(ListRows(planned_experiences(folder)).files(pa.Table.from_pandas(lists)))
         if binary
@@ -160,7 +160,7 @@ def _raw(url: str, home: str, binary: bool) -> dict[str, Any]:
 
 
 def _to_sql(url: str, home: str, _how: bool) -> dict[str, Any]:
-    rows = _named(_lists(home).head(SAMPLE), _folder(home)).to_pandas()
+    rows = _named(_lists(home).head(SAMPLE), run_folder(home)).to_pandas()
     with Database.of(load_config({"database_url": url})).engine.connect() as connection:
         started = time.perf_counter()
         rows.to_sql("a_sample", connection, index=False, if_exists="replace")
@@ -169,7 +169,7 @@ def _to_sql(url: str, home: str, _how: bool) -> dict[str, Any]:
 
 
 def _lists(home: str) -> pd.DataFrame:
-    folder = _folder(home)
+    folder = run_folder(home)
     return pd.concat([folder.read_frame(lists_file(shard)) for shard in folder.summary("plan_shards")["shards"]])
 
 
@@ -185,7 +185,8 @@ def _csv(rows: pa.Table) -> io.BytesIO:
     return io.BytesIO(buffer.getvalue())
 
 
-def _folder(home: str) -> RunFolder:
+def run_folder(home: str) -> RunFolder:
+    """Where `prepare` writes."""
     return RunFolder(str(Path(home) / "runs"), "a-night")
 
 

@@ -69,8 +69,12 @@ class DeferredAdam(keras.optimizers.Adam):  # type: ignore[misc]  # the library 
     def settle(self, table: Any) -> None:
         """Makes all steps up to now that were left out on a table, in blocks of rows."""
         rows = table.shape[0]
-        for start in tf.range(0, rows, BLOCK):
+
+        def settle_block(start: Any) -> tuple[Any]:
             self.catch_up(table, tf.range(start, tf.minimum(start + BLOCK, rows)))
+            return (start + BLOCK,)
+
+        tf.while_loop(lambda start: start < rows, settle_block, (0,))
 
     def update_step(self, gradient: Any, variable: Any) -> None:
         """Makes a step: on the rows that a batch has touched, which are up to date, or on the whole variable."""

@@ -5,6 +5,7 @@ Imports TensorFlow: import this module inside functions only.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from recommender_job.ranking.adam import LARGE, DeferredAdam
@@ -49,8 +50,11 @@ class Graph:
         # Lengths are left open, so that ratings of any number run through the graph that is built once.
         ids, values, one = (tf.TensorSpec(*spec) for spec in (([None], tf.int32), ([None], tf.float32), ([], tf.int32)))
         rated = {"user": ids, "experience": ids, "rating": values}
-        self.epoch = tf.function(self._epoch, input_signature=[rated, ids, one])
-        self.predict = tf.function(self.model, input_signature=[{"user": ids, "experience": ids}])
+        # To have Python rewritten into loops, as `autograph` does, takes about as long as the rest of building a graph,
+        # and leaves temporary files where a process ends as that of a task does.
+        graph = functools.partial(tf.function, autograph=False)
+        self.epoch = graph(self._epoch, input_signature=[rated, ids, one])
+        self.predict = graph(self.model, input_signature=[{"user": ids, "experience": ids}])
 
     def restart(self, learning_rate: float, *, train_biases: bool) -> None:
         """Sets the optimizer to where it begins.
@@ -70,11 +74,13 @@ class Graph:
 
     def _epoch(self, pairs: dict[str, Any], order: Any, batch: Any) -> Any:
         rows = tf.shape(order)[0]
-        total = 0.0
-        for start in tf.range(0, rows, batch):
+
+        def descend(start: Any, total: Any) -> tuple[Any, Any]:
             chosen = order[start : tf.minimum(start + batch, rows)]
             loss = self._step({name: tf.gather(values, chosen) for name, values in pairs.items()})
-            total += loss * tf.cast(tf.shape(chosen)[0], tf.float32)
+            return start + batch, total + loss * tf.cast(tf.shape(chosen)[0], tf.float32)
+
+        _, total = tf.while_loop(lambda start, _: start < rows, descend, (0, 0.0))
         for tables in self._behind.values():
             for table in tables:
                 self._strategy.extended.update(table, self.optimizer.settle)

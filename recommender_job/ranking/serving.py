@@ -22,7 +22,9 @@ def export_saved_model(predictor: Predictor, path: str, scale: tuple[float, floa
     """
     served = tf.Module()
     served.users, served.experiences = _table(predictor.users), _table(predictor.experiences)
-    served.networks = [rebuild(network) for _, network in predictor.networks]
+    networks = [rebuild(network) for _, network in predictor.networks]
+    # The variables alone: of a Keras model every layer would be saved too, each traced once more, and never called.
+    served.weights = [network.variables for network in networks]
     weights = [np.float32(weight) for weight, _ in predictor.networks]
     served.biases = []
     if predictor.bias:
@@ -31,11 +33,11 @@ def export_saved_model(predictor: Predictor, path: str, scale: tuple[float, floa
         served.biases = [tf.constant(user), tf.constant((weight * bias.experience).astype(np.float32))]
     ids = tf.TensorSpec([None], tf.int64)
 
-    @tf.function(input_signature=[ids, ids])  # type: ignore[untyped-decorator]  # no types
+    @tf.function(input_signature=[ids, ids], autograph=False)  # type: ignore[untyped-decorator]  # no types
     def serve(user_id: Any, experience_id: Any) -> dict[str, Any]:
         users, experiences = served.users[user_id], served.experiences[experience_id]
         rating = tf.zeros(tf.shape(user_id))
-        for weight, network in zip(weights, served.networks, strict=True):
+        for weight, network in zip(weights, networks, strict=True):
             rating += weight * network({"user": users, "experience": experiences})
         for rows, table in zip((users, experiences), served.biases, strict=False):
             rating += tf.gather(table, rows)

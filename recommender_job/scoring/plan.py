@@ -22,6 +22,7 @@ from recommender_job.scoring.rules import GROUP_NUMBER, PIN, offered, opted_out
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.buckets import Buckets
 from recommender_job.storage.lookup import rows_where
+from recommender_job.storage.mapped import rows_of
 from recommender_job.storage.run_files import batches
 from recommender_job.tables import EXPERIENCE, GROUP, NAME, USER
 
@@ -34,8 +35,8 @@ SHARD = "shard"
 #: and pairs, some twenty minutes of a processor's work.
 SHARD_USERS, SHARD_PAIRS = 250_000, 4_000_000_000
 _LEAST, _MOST = 2, 1024
-#: Parts in which users are looked for.
-_PARTS = 256
+#: Parts in which users are looked for: of so many at once, as far as there are files for them.
+AT_ONCE, _MOST_PARTS = 100_000, 256
 _PLANNED = pa.schema([(USER, pa.int64()), (SHARD, pa.int64())])
 
 
@@ -57,7 +58,8 @@ def plan(config: Config, run: Run, folder: RunFolder) -> dict[str, Any]:
     opting, users = [], 0
     with folder.scratch("plan/users") as scratch:
         (known := scratch / "known").mkdir()
-        for number, part in enumerate(_known(folder, scratch)):
+        parts = min(1 + rows_of(folder, USERS) // AT_ONCE, _MOST_PARTS)
+        for number, part in enumerate(_known(folder, scratch, parts)):
             np.save(known / f"{number}.npy", part, allow_pickle=False)
             opting.append(part[np.isin(part, opt_outs[USER])])
             users += len(part)
@@ -70,7 +72,7 @@ def plan(config: Config, run: Run, folder: RunFolder) -> dict[str, Any]:
             )
         count = config.shards or shards_for(users, len(experiences))
         shards = Buckets(scratch / "shards", count, [USER])
-        for number in range(_PARTS):
+        for number in range(parts):
             part = np.load(known / f"{number}.npy", allow_pickle=False)
             shards.add(shard_of(part, count), part)
         with folder.table_writer(PLANNED_USERS, _PLANNED) as write:
@@ -111,16 +113,16 @@ def planned_experiences(folder: RunFolder) -> pd.DataFrame:
         return planned[[EXPERIENCE, NAME, GROUP_NUMBER, GROUP, PIN]]
 
 
-def _known(folder: RunFolder, scratch: Path) -> Iterator[NDArray[np.int64]]:
-    """Active users with ratings, in `_PARTS` parts."""
-    rated, people = (Buckets(scratch / name, _PARTS, [USER]) for name in ("rated", "people"))
+def _known(folder: RunFolder, scratch: Path, parts: int) -> Iterator[NDArray[np.int64]]:
+    """Active users with ratings, in so many parts."""
+    rated, people = (Buckets(scratch / name, parts, [USER]) for name in ("rated", "people"))
     for batch in batches(folder, CLEAN, [USER]):
         ids = np.unique(batch[USER].to_numpy())
-        rated.add(shard_of(ids, _PARTS), ids)
+        rated.add(shard_of(ids, parts), ids)
     for batch in batches(folder, USERS, [USER, "is_active"]):
         ids = batch.filter(batch["is_active"])[USER].to_numpy()
-        people.add(shard_of(ids, _PARTS), ids)
-    for number in range(_PARTS):
+        people.add(shard_of(ids, parts), ids)
+    for number in range(parts):
         yield known_users(rated.read(number), people.read(number).assign(is_active=True))
 
 

@@ -154,8 +154,8 @@ class Nights:
 
 
 def files_left(scratch: Path, run_folder: Path) -> list[str]:
-    """Temporary files, but for the sources that TensorFlow's AutoGraph writes and only an orderly exit removes."""
-    found = [path for path in scratch.iterdir() if not path.name.startswith("__autograph_generated_file")]
+    """Temporary files, but for the source that TensorFlow writes to save a model, and removes at an orderly exit."""
+    found = [path for path in scratch.iterdir() if "tf__signature_wrapper" not in path.read_text("utf-8")]
     return sorted(str(path) for path in [*found, *run_folder.rglob(".*")])
 
 

@@ -58,7 +58,11 @@ def test_shards_by_the_work(users: int, experiences: int, shards: int) -> None:
     assert shards_for(users, experiences) == shards
 
 
-def test_the_planned_users_lie_shard_by_shard(extracted: RunFolder, settings: Callable[..., Config]) -> None:
+@pytest.mark.parametrize("at_once", [1, 700, 5001])
+def test_the_planned_users_lie_shard_by_shard(
+    extracted: RunFolder, settings: Callable[..., Config], at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recommender_job.scoring.plan.AT_ONCE", at_once)
     many = np.random.default_rng(0).permutation(5000) * 3 - 4000
     people = pd.DataFrame({"user_id": many, "is_active": many % 2 == 0})
     extracted.write_table(USERS, people)
