@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     Field,
@@ -29,6 +28,7 @@ from pydantic_settings import (
 from recommender_job.config_contradictions import contradiction
 from recommender_job.config_file import ConfigFile
 from recommender_job.config_problems import Problem, first_of, invalid, unknown_in_environment
+from recommender_job.config_values import StoreUrl, ZoneName
 from recommender_job.environment import ENV_PREFIX, Environment
 from recommender_job.errors import ConfigurationError
 from recommender_job.operating import MetricsConfig, NotifyConfig, ReportConfig
@@ -61,7 +61,7 @@ class Config(BaseSettings):
     database_url: SecretStr | None = Field(
         None, description="postgresql:// URL of the database; without it, the embedded one under `home`."
     )
-    runs_url: str | None = Field(None, description="Folder or fsspec URL of the run folders; default `home`/runs.")
+    runs_url: StoreUrl | None = Field(None, description="Folder or fsspec URL of the run folders; default `home`/runs.")
     source_queries: Path | None = Field(
         None, description="Folder with the source queries, ratings.sql and others; default: those of the sample schema."
     )
@@ -69,7 +69,7 @@ class Config(BaseSettings):
     rating_min: float = Field(1.0, allow_inf_nan=False, description="Lowest rating of the scale.")
     rating_max: float = Field(5.0, allow_inf_nan=False, description="Highest rating of the scale.")
     relevant_rating: float = Field(4.0, description="Rating from which an experience counts as liked.")
-    timezone: str = Field("America/Bogota", description="IANA zone of dates and times that carry none.")
+    timezone: ZoneName = Field("America/Bogota", description="IANA zone of dates and times that carry none.")
     lookback_minutes: float = Field(
         60.0, ge=0, description="Minutes before the watermark that are read again, for ratings that committed late."
     )
@@ -164,23 +164,6 @@ class Config(BaseSettings):
             return validate(value)
         except ValidationError:
             raise ValueError("must be a whole number or `all`") from None
-
-    @field_validator("runs_url")
-    @classmethod
-    def _holds_no_secret(cls, value: str | None) -> str | None:
-        """It is shown in errors and logs."""
-        if value and "@" in value.partition("://")[2].partition("/")[0]:
-            raise ValueError("must not hold a user or a password; give them by the store's own settings")
-        return value
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone_exists(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("there is no such time zone") from None
-        return value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
