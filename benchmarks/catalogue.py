@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from benchmarks.alone import alone
 from benchmarks.limits import Limits
-from benchmarks.made import N, alone, made_model, made_rated
+from benchmarks.made import N, made_model, made_rated
 from recommender_job.config import load_config
 from recommender_job.ranking.ids import IdMap
 from recommender_job.ranking.predictor import Predictor
@@ -44,7 +45,8 @@ def main() -> None:
 
 def measured(users: int, experiences: int, rounds: int) -> str:
     """A table: seconds, milliseconds of a user, million pairs a second, share of the product of the same factors."""
-    return alone(_measured, users, experiences, rounds)
+    table: str = alone(_measured, users, experiences, rounds).result
+    return table
 
 
 def _measured(users: int, experiences: int, rounds: int) -> str:

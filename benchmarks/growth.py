@@ -163,7 +163,7 @@ def _draw(base: World, measured: dict[World, dict[str, Cost]], found: dict[str, 
             panel.set_yscale("log" if what == "seconds" else "linear")
     panels[0][0].set_ylabel("seconds")
     panels[1][0].set_ylabel("MiB")
-    panels[0][2].legend(fontsize="small")
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside right upper")
     figure.suptitle("Measured (points) and by the formula (lines)")
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=80)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -50,9 +47,3 @@ def made_rated(users: int, experiences: int) -> pd.DataFrame:
         "experience_id": random.integers(0, experiences, users * EACH),
     }
     return pd.DataFrame(rated).sample(frac=1, random_state=1)
-
-
-def alone(work: Callable[..., Any], *arguments: Any) -> Any:
-    """What the work returns in a process of its own."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        return process.submit(work, *arguments).result()

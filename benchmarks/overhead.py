@@ -21,7 +21,7 @@ from typing import Any
 
 import structlog
 
-from benchmarks.extraction import alone
+from benchmarks.alone import alone
 from benchmarks.live_night import Night, airflow
 from recommender_job import nightly
 from recommender_job.config import ENV_PREFIX, load_config
@@ -59,7 +59,7 @@ def main() -> None:
         with airflow(stack, ratings) as live:
             night = [live.night() for _ in range(nights)][-1]
         try:
-            own = alone(_in_one_process, str(one), str(ratings), nights)
+            own = alone(_in_one_process, str(one), str(ratings), nights).result
             by_command = _by_command(one)
         finally:
             embedded.stop(one)

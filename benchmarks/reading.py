@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from benchmarks.alone import alone
 from benchmarks.contract import list_statement
-from benchmarks.extraction import alone
 from benchmarks.publication import CUTOFF, prepare, run_folder
 from recommender_job.config import load_config
 from recommender_job.publishing.publish import publish

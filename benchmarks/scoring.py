@@ -13,15 +13,15 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmarks import catalogue
+from benchmarks.alone import alone
 from benchmarks.limits import Limits
-from benchmarks.made import DIMENSION, HIDDEN, N, alone, made_model, made_rated
+from benchmarks.made import DIMENSION, HIDDEN, N, made_model, made_rated
 from recommender_job.config import load_config
 from recommender_job.ranking.ids import IdMap
 from recommender_job.ranking.predictor import Predictor
@@ -77,10 +77,10 @@ def main() -> None:
                 cells[2] = f"{pairs / found * seconds[KERAS] / work[KERAS][1]:.1f}"
         print(f"{name:<48}{found:>8.3f}{cells[0]:>11}{cells[1]:>14}{cells[2]:>11}")
     for predict in ("all", "candidates"):
-        small, large = (alone(_stage, count, experiences, predict) for count in (users, 4 * users))
+        small, large = (alone(_stage, count, experiences, predict).held for count in (users, 4 * users))
         print(
-            f"peak memory of a shard, predict = {predict}: {small:.0f} MiB with {users:,} users,"
-            f" {large:.0f} MiB with {4 * users:,}"
+            f"peak memory of a shard, predict = {predict}: {small:,} MiB with {users:,} users,"
+            f" {large:,} MiB with {4 * users:,}"
         )
     print(catalogue.measured(users=500, experiences=1_000_000, rounds=3))
 
@@ -161,8 +161,8 @@ def _relevance(experiences: int) -> RelevanceModel:
     return RelevanceModel(IdMap(np.arange(1)), IdMap(np.arange(experiences)), matrix, None, share, 0.1)
 
 
-def _stage(users: int, experiences: int, predict: str) -> float:
-    """Scores a shard of so many users and returns the peak of the process's memory, in MiB."""
+def _stage(users: int, experiences: int, predict: str) -> None:
+    """Scores a shard of so many users."""
     predictor = Predictor(((1.0, made_model(users, experiences)),))
     with tempfile.TemporaryDirectory() as runs:
         folder = RunFolder(runs, "run")
@@ -174,8 +174,6 @@ def _stage(users: int, experiences: int, predict: str) -> float:
         folder.write_table(PLANNED_OPT_OUTS, NOTHING)
         folder.write_table(CLEAN, made_rated(users, experiences))
         score(load_config({"predict": predict}), folder, 0, predictor, _relevance(experiences))
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status["VmHWM"].split()[0]) / 1024
 
 
 if __name__ == "__main__":
