@@ -68,11 +68,11 @@ test: setup ## Run the tests, three at a time, the slow ones first; RATINGS_CSV=
 	scripts/install-tools.sh chromium redis-server
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/stack tests/e2e tests
 
-test-stack: setup ## Run nights on the whole stack, with faults, operated in a real browser; SCREENSHOTS=folder keeps pictures
-	scripts/install-tools.sh chromium
-	$(BIN)/python -m pytest --ignore=tests/stack/test_two_workers.py tests/stack
+test-stack: setup ## Run nights on the whole stack, on one worker and on two, with faults, in a real browser; SCREENSHOTS=folder keeps pictures
+	scripts/install-tools.sh chromium redis-server
+	$(BIN)/python -m pytest tests/stack
 
-test-workers: setup ## Run a night on two workers that share nothing but a database, a queue and a store; one is killed
+test-workers: setup ## Of these, only the night on two workers that share nothing but a database, a queue and a store
 	scripts/install-tools.sh redis-server
 	$(BIN)/python -m pytest tests/stack/test_two_workers.py
 
