@@ -87,6 +87,7 @@ bench: setup ## Measure scoring, training, loading, accuracy, reading and overhe
 	$(BIN)/python -m benchmarks.readers
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.growth --check
 
 check: setup ## Check style, types, the direction of imports, the SQL, the compose file, and that the docs build
 	$(BIN)/ruff format --check .
