@@ -105,9 +105,9 @@ def test_a_snapshot_without_usable_ratings_stops_the_night(
 
 def test_the_order_of_events_is_total(run_clean: Clean, folder: RunFolder) -> None:
     """Of one moment, what was written first comes first; of one moment of writing, the lower user and experience."""
-    run_clean((3, 1, 1, 5, 9), (2, 1, 2, 6, 8), (1, 2, 3, 6, 7), (1, 1, 4, 6, 8), (2, 2, 5, 6, 8), (3, 2, 1, 4, 9))
+    run_clean((3, 1, 1, 5, 9), (2, 1, 2, 6, 8), (1, 2, 3, 6, 8), (1, 1, 4, 6, 8), (2, 2, 5, 6, 7), (3, 2, 1, 4, 9))
     assert as_rows(folder.read_frame(CLEAN)[["user_id", "experience_id"]]) == [
-        (3, 2), (3, 1), (1, 2), (1, 1), (2, 1), (2, 2),
+        (3, 2), (3, 1), (2, 2), (1, 1), (1, 2), (2, 1),
     ]  # fmt: skip
 
 

@@ -75,9 +75,11 @@ def test_old_rows_are_deleted_and_those_of_other_runs_stay(run_clean: Clean, dat
     assert sorted(row["origin"] for row in refused_rows(database)) == ["another-run", RUN.run_id]
 
 
+@pytest.mark.parametrize("at_once", [5, 131_072])
 def test_too_many_refused_rows_stop_the_night_once_they_are_stored(
-    run_clean: Clean, database: Database, folder: RunFolder
+    run_clean: Clean, database: Database, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
+    monkeypatch.setattr("recommender_job.storage.run_files.BATCH", at_once)
     strangers = [(user, 1, 3, 0, 0) for user in range(100, 118)]
     with pytest.raises(TooManyRefused) as caught:
         run_clean([*GOOD[:76], *strangers, (1, 1, 9, 300, 0), (1, 1, 8, 301, 0)], max_share=0.2)
