@@ -54,6 +54,9 @@ def test_ids_that_a_table_lacks_are_unseen(tmp_path: Path, spill: bool) -> None:
     found = Encoded.of(ratings, Spill(tmp_path, 2) if spill else None, users=users, experiences=experiences)
     assert (found.user.tolist(), found.experience.tolist()) == ([0, 1, 2], [0, 1, 0])
     assert found.user_counts.tolist() == [1, 1, 1, 0]
+    assert found.rated_by(np.array([9])).empty, (
+        "somebody who is not known has not rated what others that are not known have"
+    )
 
 
 @pytest.mark.parametrize(

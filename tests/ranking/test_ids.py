@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recommender_job.ranking import ids as module
 from recommender_job.ranking.ids import UNSEEN, IdMap
 
 IDS = st.integers(-(2**63), 2**63 - 1)
@@ -48,3 +49,11 @@ def test_every_known_id_has_its_own_row_and_no_other_id_has_one(known: set[int],
     assert ids.encode(np.array(order, np.int64)).tolist() == list(range(1, len(order) + 1))
     expected = [order.index(i) + 1 if i in known else UNSEEN for i in asked]
     assert ids.encode(np.array(asked, np.int64)).tolist() == expected
+
+
+@given(known=st.lists(st.integers(0, 40), max_size=60))
+def test_ids_of_many_blocks_are_those_of_all(known: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BLOCK", 4)
+        patch.setattr(module, "MERGED", 3)
+        assert IdMap.of(np.array(known, np.int64)).ids.tolist() == sorted(set(known))

@@ -51,6 +51,13 @@ def mixed(tastes: pd.DataFrame) -> pd.DataFrame:
     return tastes.assign(rating=tastes["rating"].where(random.random(len(tastes)) < 0.67, rolled))
 
 
+def test_every_rating_is_trained_on(frame: Frames, noise: pd.DataFrame) -> None:
+    alone = [frame([(user, 0, 3.0)]) for user in (500, 501)]
+    model, fitted = fit(pd.concat([alone[0], noise, alone[1]], ignore_index=True), ModelConfig(**SMALL), seed=1)
+    assert set(model.users.ids) == {*noise["user_id"], 500, 501}
+    assert fitted["pairs"] == len(noise) + 2
+
+
 def test_same_seed_same_weights_here_and_in_another_process(noise: pd.DataFrame, plain: Settings) -> None:
     ratings = noise[["user_id", "experience_id", "rating"]]
     first, again = (fit(ratings, plain(**SMALL), seed=5)[0] for _ in range(2))
