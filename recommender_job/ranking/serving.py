@@ -33,7 +33,7 @@ def export_saved_model(predictor: Predictor, path: str, scale: tuple[float, floa
         served.biases = [tf.constant(user), tf.constant((weight * bias.experience).astype(np.float32))]
     ids = tf.TensorSpec([None], tf.int64)
 
-    @tf.function(input_signature=[ids, ids], autograph=False)  # type: ignore[untyped-decorator]  # no types
+    @tf.function(input_signature=[ids, ids], autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow ships none
     def serve(user_id: Any, experience_id: Any) -> dict[str, Any]:
         users, experiences = served.users[user_id], served.experiences[experience_id]
         rating = tf.zeros(tf.shape(user_id))

@@ -53,7 +53,7 @@ def ahead(things: Iterator[T]) -> Generator[T]:
         try:
             while (thing := coming.popleft().result()) is not end:
                 coming.append(thread.submit(next, things, end))
-                yield thing  # type: ignore[misc]  # `end` never gets here
+                yield thing  # type: ignore[misc]  # `end` is where the loop stops
         finally:
             for one in coming:
                 one.cancel()

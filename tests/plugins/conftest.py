@@ -27,12 +27,12 @@ with warnings.catch_warnings():
     import airflow.api_fastapi.app
 
 import httpx  # noqa: E402 - Airflow's home has to be set first
-import uvicorn  # noqa: E402
-from fastapi import FastAPI  # noqa: E402
+import uvicorn  # noqa: E402 - as above
+from fastapi import FastAPI  # noqa: E402 - as above
 
-from recommender_job.reporting.nights import Night, record  # noqa: E402
-from recommender_job.storage.database import Database, plain_url  # noqa: E402
-from tests.publishing.by_hand import publish  # noqa: E402
+from recommender_job.reporting.nights import Night, record  # noqa: E402 - as above
+from recommender_job.storage.database import Database, plain_url  # noqa: E402 - as above
+from tests.publishing.by_hand import publish  # noqa: E402 - as above
 
 USERS = {"ada": "admin", "olga": "op", "uma": "user", "vera": "viewer"}
 NOW = datetime.now(UTC)
