@@ -25,8 +25,10 @@ class IdMap:
     ids: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        if np.any(self.ids[1:] <= self.ids[:-1]):
-            raise ValueError("ids must be strictly ascending")
+        for start in range(0, len(self.ids), BLOCK):
+            part = self.ids[start : start + BLOCK + 1]
+            if np.any(part[1:] <= part[:-1]):
+                raise ValueError("ids must be strictly ascending")
 
     @classmethod
     def of(cls, ids: NDArray[np.int64]) -> IdMap:

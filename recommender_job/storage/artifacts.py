@@ -146,13 +146,22 @@ class RunFolder:
         self._write(self.path / name, lambda file: write_arrays(file, arrays))
 
     def read_arrays(self, name: str) -> dict[str, NDArray[Any]]:
-        """Reads named arrays, checking the file's digest."""
+        """Named arrays, read-only, after checking the file's digest; they take no memory that cannot be given back.
+
+        They lie in the file, and stay what they are when it is replaced. What lies in an object store is fetched into a
+        file without a name, which is gone when the arrays are, or the process.
+
+        Raises:
+            ArtifactBroken: The file is missing or damaged.
+            StorageFailed: There is no room to fetch it.
+        """
         path = self.path / name
-        with reading(str(path)), path.open("rb") as file:
+        with reading(str(path)):
             if self._is_local:
-                return read_arrays(file)
-            with tempfile.TemporaryFile() as fetched:  # it is read twice, and not in one go
-                shutil.copyfileobj(file, fetched)
+                with Path(path.path).open("rb") as file:
+                    return read_arrays(file)
+            with path.open("rb") as source, tempfile.TemporaryFile() as fetched:
+                shutil.copyfileobj(source, fetched)
                 return read_arrays(fetched)
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:

@@ -42,6 +42,16 @@ def test_ids_must_ascend_strictly(ids: list[int]) -> None:
         IdMap(np.array(ids))
 
 
+@pytest.mark.parametrize("place", range(9))
+def test_ids_are_looked_at_across_the_borders_of_blocks(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK", 3)
+    ids = np.arange(10)
+    assert len(IdMap(ids)) == 10
+    ids[place + 1] = ids[place]
+    with pytest.raises(ValueError, match="strictly ascending"):
+        IdMap(ids)
+
+
 @given(known=st.sets(IDS, min_size=1, max_size=30), asked=st.lists(IDS, max_size=30))
 def test_every_known_id_has_its_own_row_and_no_other_id_has_one(known: set[int], asked: list[int]) -> None:
     ids = IdMap.of(np.array(list(known), np.int64))
