@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 
 from recommender_job.ranking.ids import IdMap
+from recommender_job.ranking.relevance import ALS_FACTORS, RelevanceModel
 from recommender_job.ranking.trained import TrainedModel
 from recommender_job.settings import ModelConfig
 
 DIMENSION, HIDDEN, N = 32, (256, 64), 10
 #: Ratings of a user.
 EACH = 25
+NOTHING = pd.DataFrame({"user_id": [], "experience_id": []}, dtype="int64")
 
 
 def made_model(users: int, experiences: int, **changes: Any) -> TrainedModel:
@@ -47,3 +49,13 @@ def made_rated(users: int, experiences: int) -> pd.DataFrame:
         "experience_id": random.integers(0, experiences, users * EACH),
     }
     return pd.DataFrame(rated).sample(frac=1, random_state=1)
+
+
+def made_relevance(users: int, experiences: int, *, factors: bool = False) -> RelevanceModel:
+    """As EASE makes it, or ALS."""
+    random = np.random.default_rng(2)
+    rows = ALS_FACTORS if factors else experiences
+    matrix = random.standard_normal((rows, experiences), dtype=np.float32)
+    own = random.standard_normal((users + 1, rows), dtype=np.float32) if factors else None
+    share = random.random(experiences, dtype=np.float32)
+    return RelevanceModel(IdMap(np.arange(users)), IdMap(np.arange(experiences)), matrix, own, share, 0.1)

@@ -3,14 +3,13 @@
     python -m benchmarks.scoring [--users 4000] [--experiences 2000] [--rounds 3]
 
 The whole pass makes lists of ten: predicted ratings of all pairs, relevance, rules, the best of each user. Everything
-is measured in turns, and the best round counts. Memory is that of a scoring stage in a process of its own. At the end
-comes what `python -m benchmarks.catalogue` prints.
+is measured in turns, and the best round counts. At the end comes what `python -m benchmarks.scoring_memory` and
+`python -m benchmarks.catalogue` print.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,21 +17,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import catalogue
-from benchmarks.alone import alone
+from benchmarks import catalogue, scoring_memory
 from benchmarks.limits import Limits
-from benchmarks.made import DIMENSION, HIDDEN, N, made_model, made_rated
+from benchmarks.made import DIMENSION, HIDDEN, NOTHING, N, made_model, made_rated, made_relevance
 from recommender_job.config import load_config
-from recommender_job.ranking.ids import IdMap
 from recommender_job.ranking.predictor import Predictor
-from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ranking.trained import TrainedModel
-from recommender_job.ratings.clean import CLEAN
 from recommender_job.scoring.lists import ListMaker
-from recommender_job.scoring.plan import PLANNED_EXPERIENCES, PLANNED_OPT_OUTS, PLANNED_USERS
 from recommender_job.scoring.rules import Rules
-from recommender_job.scoring.score import score
-from recommender_job.storage.artifacts import RunFolder
 
 PRODUCT = "float32 product of 2048²"
 #: What bounds lists by factors, the slower of the two.
@@ -40,7 +32,6 @@ FACTORS, MEMORY = "product of the factors", "writing and reading each score once
 KERAS = "Keras, model.predict on strings"
 #: What is measured: the work, its pairs, and what bounds it.
 Work = dict[str, tuple[Callable[[], Any], int, str]]
-NOTHING = pd.DataFrame({"user_id": [], "experience_id": []}, dtype="int64")
 
 
 def main() -> None:
@@ -76,12 +67,7 @@ def main() -> None:
             if KERAS in work:
                 cells[2] = f"{pairs / found * seconds[KERAS] / work[KERAS][1]:.1f}"
         print(f"{name:<48}{found:>8.3f}{cells[0]:>11}{cells[1]:>14}{cells[2]:>11}")
-    for predict in ("all", "candidates"):
-        small, large = (alone(_stage, count, experiences, predict).held for count in (users, 4 * users))
-        print(
-            f"peak memory of a shard, predict = {predict}: {small:,} MiB with {users:,} users,"
-            f" {large:,} MiB with {4 * users:,}"
-        )
+    print(scoring_memory.told(20_000, experiences))
     print(catalogue.measured(users=500, experiences=1_000_000, rounds=3))
 
 
@@ -89,9 +75,9 @@ def _work(users: int, experiences: int) -> Work:
     random = np.random.default_rng(0)
     more = 10 * users  # or else what is done once for all users would count most with factors
     deep, flat = made_model(users, experiences), made_model(more, experiences, dense=False)
-    relevance, rated = _relevance(experiences), made_rated(more, experiences)
+    relevance, rated = made_relevance(1, experiences), made_rated(more, experiences)
     offered, pairs = np.arange(experiences), users * experiences
-    rules = Rules(random.integers(0, experiences // 4, experiences), np.array([3, 1]), 1, NOTHING)
+    rules = Rules(random.integers(0, experiences // 4, experiences), np.array([3, 1]), 1)
     square = random.standard_normal((2048, 2048), dtype=np.float32)
     left, right = (
         np.concatenate([vectors, np.ones((len(vectors), 2), np.float32)], axis=1)
@@ -151,29 +137,6 @@ def _keras_work(users: int, experiences: int) -> Work:
         return lambda: model.predict(part, batch_size=batch, verbose=0)
 
     return {KERAS: (predict(few, 32), few, ""), f"{KERAS}, 8,192 at once": (predict(many, 8192), many, "")}
-
-
-def _relevance(experiences: int) -> RelevanceModel:
-    """As EASE makes it."""
-    random = np.random.default_rng(2)
-    matrix = random.standard_normal((experiences, experiences), dtype=np.float32)
-    share = random.random(experiences, dtype=np.float32)
-    return RelevanceModel(IdMap(np.arange(1)), IdMap(np.arange(experiences)), matrix, None, share, 0.1)
-
-
-def _stage(users: int, experiences: int, predict: str) -> None:
-    """Scores a shard of so many users."""
-    predictor = Predictor(((1.0, made_model(users, experiences)),))
-    with tempfile.TemporaryDirectory() as runs:
-        folder = RunFolder(runs, "run")
-        folder.write_table(PLANNED_USERS, pd.DataFrame({"user_id": np.arange(users), "shard": 0}))
-        offered = pd.DataFrame({"experience_id": np.arange(experiences), "name": "a", "group": np.arange(experiences)})
-        folder.write_table(
-            PLANNED_EXPERIENCES, offered.assign(group_name=None, pin=pd.array([None] * experiences, "Int64"))
-        )
-        folder.write_table(PLANNED_OPT_OUTS, NOTHING)
-        folder.write_table(CLEAN, made_rated(users, experiences))
-        score(load_config({"predict": predict}), folder, 0, predictor, _relevance(experiences))
 
 
 if __name__ == "__main__":

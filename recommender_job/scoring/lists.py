@@ -41,7 +41,7 @@ class ListMaker:
         candidates: How many relevance picks, n at least.
         order_by: What orders a list.
         on_scores: Given the predicted ratings of every pair, block by block, clipped.
-        rules: Opt-outs, pinned experiences and caps of groups; None: none.
+        rules: Pinned experiences and caps of groups; None: none.
         predict: Whether all pairs get a predicted rating, or, where relevance picks, the candidates only. The lists
             are the same.
         threads: None: as many as the process may run at once. The lists are the same.
@@ -64,7 +64,7 @@ class ListMaker:
         threads: int | None = None,
     ) -> None:
         self._experiences, self._scale, self._block_pairs = experiences, scale, block_pairs
-        self._rules, self._on_scores = rules, on_scores
+        self._on_scores = on_scores
         self._threads = usable_threads(threads)
         with one_thread_each():
             self._scorer = Scorer(
@@ -79,13 +79,16 @@ class ListMaker:
                 keep_every=on_scores is not None,
             )
 
-    def lists(self, users: NDArray[np.int64], rated: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    def lists(
+        self, users: NDArray[np.int64], rated: pd.DataFrame, opt_outs: pd.DataFrame | None = None
+    ) -> Iterator[pd.DataFrame]:
         """The users' lists in parts, so that their memory does not grow with the users.
 
         Args:
             users: Ids, ascending.
             rated: `user_id`, `experience_id` of their ratings; those of other experiences only tell relevance about
                 the user, those of other users do not matter.
+            opt_outs: The same of pairs to leave out that say nothing about the user's taste; None: none.
 
         Yields:
             Frames of `tables.LISTS`, ascending by user and rank. Equal scores rank by experience id.
@@ -96,9 +99,8 @@ class ListMaker:
         if not len(users) or not len(self._experiences):
             return
         taken = Taken.of(rated, users, self._experiences, self._threads)
-        if self._rules is not None:
-            # Opt-outs say nothing about what a user has taken up: relevance is not told of them.
-            taken += Taken.of(self._rules.opt_outs, users, self._experiences, self._threads)
+        if opt_outs is not None:
+            taken += Taken.of(opt_outs, users, self._experiences, self._threads)  # relevance is not told of them
         known = self._scorer.known(users, rated, self._threads)
         columns: list[tuple[NDArray[np.generic], ...]] = []
         with one_thread_each():
@@ -134,7 +136,12 @@ def empty_lists() -> pd.DataFrame:
 
 
 def top_lists(
-    predictor: Predictor, users: NDArray[np.int64], experiences: NDArray[np.int64], rated: pd.DataFrame, **how: Any
+    predictor: Predictor,
+    users: NDArray[np.int64],
+    experiences: NDArray[np.int64],
+    rated: pd.DataFrame,
+    opt_outs: pd.DataFrame | None = None,
+    **how: Any,
 ) -> pd.DataFrame:
     """The lists of some users in one frame.
 
@@ -143,12 +150,13 @@ def top_lists(
         users: Ids, ascending.
         experiences: Ids that may be recommended, ascending.
         rated: `user_id`, `experience_id` of ratings.
+        opt_outs: The same of pairs to leave out; None: none.
         **how: As `ListMaker` takes it.
 
     Returns:
         A frame of `tables.LISTS`, ascending by user and rank.
     """
-    parts = list(ListMaker(predictor, experiences, **how).lists(users, rated))
+    parts = list(ListMaker(predictor, experiences, **how).lists(users, rated, opt_outs))
     return pd.concat(parts, ignore_index=True) if parts else empty_lists()
 
 

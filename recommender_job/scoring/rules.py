@@ -21,7 +21,7 @@ PIN = "pin"
 
 @dataclass(frozen=True)
 class Rules:
-    """What the lists of some users must keep beside leaving out what is rated.
+    """What lists must keep beside leaving out what a user has rated or opted out of.
 
     Lists are made by walking down the picking order (relevance, or the predicted rating where that alone decides) from
     the pinned experiences on. What the user has rated or opted out of is passed over, and so is what would be one too
@@ -33,19 +33,17 @@ class Rules:
         group: Number of each experience's group, in the order of the scored experiences, shape [m].
         pinned: Places of the pinned experiences in the scored ones, in the order in which they stand, shape [p].
         max_per_group: Most experiences of a group in a list; None: any number.
-        opt_outs: `user_id`, `experience_id`: pairs to leave out that say nothing about the user's taste.
     """
 
     group: NDArray[np.int64]
     pinned: NDArray[np.int64]
     max_per_group: int | None
-    opt_outs: pd.DataFrame
 
     @classmethod
-    def of(cls, experiences: pd.DataFrame, opt_outs: pd.DataFrame, max_per_group: int | None) -> Rules:
+    def of(cls, experiences: pd.DataFrame, max_per_group: int | None) -> Rules:
         """The rules of planned experiences: `experience_id` ascending, `group`, `pin`."""
         order = experiences[PIN].reset_index(drop=True).dropna().sort_values().index
-        return cls(experiences[GROUP_NUMBER].to_numpy(np.int64), order.to_numpy(np.int64), max_per_group, opt_outs)
+        return cls(experiences[GROUP_NUMBER].to_numpy(np.int64), order.to_numpy(np.int64), max_per_group)
 
 
 def offered(config: RulesConfig, eligible: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:

@@ -12,17 +12,13 @@ from numpy.typing import NDArray
 from recommender_job.config import Config
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
-from recommender_job.ratings.clean import CLEAN
 from recommender_job.scoring.lists import OnScores, configured, empty_lists
-from recommender_job.scoring.plan import PLANNED_OPT_OUTS, planned_experiences, users_of_shard
+from recommender_job.scoring.parts import parts_of_shard
+from recommender_job.scoring.plan import planned_experiences
 from recommender_job.scoring.rules import Rules
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.checksum import Checksum
-from recommender_job.storage.lookup import rows_among
-from recommender_job.tables import ALL_PREDICTIONS, EXPERIENCE, USER
-
-#: Users whose ratings are in memory at once; the clean ratings are read once for so many.
-USERS_TOGETHER = 100_000
+from recommender_job.tables import ALL_PREDICTIONS, EXPERIENCE
 
 
 def lists_file(shard: int) -> str:
@@ -44,12 +40,10 @@ def score(
         `users`, `rows`, `pairs` of users and experiences, `model_version`, and the `checksum` of the lists, by which
         publishing knows that it reads what was written here.
     """
-    users = users_of_shard(folder, shard)
     planned = planned_experiences(folder)
     experiences = planned[EXPERIENCE].to_numpy()
-    opt_outs = rows_among(folder, PLANNED_OPT_OUTS, USER, users)
-    rules = Rules.of(planned, opt_outs, config.rules.max_per_group)
-    rows, written = 0, Checksum()
+    rules = Rules.of(planned, config.rules.max_per_group)
+    users, rows, written = 0, 0, Checksum()
     with contextlib.ExitStack() as stack:
         keep = None
         folder.remove(predictions_file(shard))  # of an earlier attempt, perhaps by another model
@@ -67,18 +61,18 @@ def score(
         )
         schema = pa.Schema.from_pandas(empty_lists(), preserve_index=False)
         write = stack.enter_context(folder.table_writer(lists_file(shard), schema))
-        for start in range(0, len(users), USERS_TOGETHER):
-            part = users[start : start + USERS_TOGETHER]
-            rated = rows_among(folder, CLEAN, USER, part, columns=[USER, EXPERIENCE])
-            for lists in maker.lists(part, rated):
+        scratch = stack.enter_context(folder.scratch(f"score/parts-{shard:04d}"))
+        for part in parts_of_shard(folder, shard, scratch):
+            users += len(part.users)
+            for lists in maker.lists(part.users, part.rated, part.opt_outs):
                 table = pa.Table.from_pandas(lists, schema, preserve_index=False)
                 write(table)
                 written.add(table)
                 rows += len(lists)
     return {
-        "users": len(users),
+        "users": users,
         "rows": rows,
-        "pairs": len(users) * len(experiences),
+        "pairs": users * len(experiences),
         "model_version": predictor.version,
         "checksum": written.text,
     }

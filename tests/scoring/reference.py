@@ -55,13 +55,14 @@ def brute_force(
     candidates: int = 0,
     by_relevance: bool = False,
     rules: Rules | None = None,
+    opt_outs: pd.DataFrame | None = None,
 ) -> list[Row]:
     """Rated pairs left out; the most relevant picked, of these the n best kept; ties in the order of the ids."""
     if rules:
         return _brute_force_with_rules(
-            predictor, users, experiences, rated, n, relevance, candidates, by_relevance, rules
+            predictor, users, experiences, rated, n, relevance, candidates, by_relevance, rules, opt_outs
         )
-    had = set(rated.itertuples(index=False, name=None))
+    had = _pairs(rated, opt_outs)
     every = [(int(u), int(e)) for u in users for e in experiences]
     score = dict(zip(every, predictor.predict(*np.array(every, np.int64).T).tolist(), strict=True))
     wanted = relevance_of_pairs(relevance, users, experiences, rated) if relevance else {}
@@ -73,6 +74,10 @@ def brute_force(
         best = sorted(left, key=lambda e: (-(wanted if by_relevance else score)[user, e], e))[:n]
         rows += [(user, rank, e, min(max(score[user, e], 1.0), 5.0)) for rank, e in enumerate(best, 1)]
     return rows
+
+
+def _pairs(*frames: pd.DataFrame | None) -> set[tuple[int, int]]:
+    return {pair for frame in frames if frame is not None for pair in frame.itertuples(index=False, name=None)}
 
 
 def walk(
@@ -98,10 +103,11 @@ def _brute_force_with_rules(
     candidates: int,
     by_relevance: bool,
     rules: Rules,
+    opt_outs: pd.DataFrame | None,
 ) -> list[Row]:
     ids = experiences.tolist()
     pins = [ids[place] for place in rules.pinned]
-    out = {*rated.itertuples(index=False, name=None), *rules.opt_outs.itertuples(index=False, name=None)}
+    out = _pairs(rated, opt_outs)
     wanted = relevance_of_pairs(relevance, users, experiences, rated) if relevance else {}
     every = predictor.predict(np.repeat(users, len(ids)), np.tile(experiences, len(users))).reshape(len(users), -1)
     rows = []
@@ -128,6 +134,7 @@ def listed(
     candidates: int = 0,
     by_relevance: bool = False,
     rules: Rules | None = None,
+    opt_outs: pd.DataFrame | None = None,
 ) -> list[Row]:
     """The same of the code under test, as tuples of a frame whose columns and types are as promised."""
     found = top_lists(
@@ -135,6 +142,7 @@ def listed(
         users,
         experiences,
         rated,
+        opt_outs,
         n=n,
         scale=SCALE,
         block_pairs=block_pairs,

@@ -17,7 +17,7 @@ from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ranking.trained import TrainedModel
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.scoring import lists as lists_module
-from recommender_job.scoring import score as score_module
+from recommender_job.scoring import parts
 from recommender_job.scoring.plan import PLANNED_EXPERIENCES, PLANNED_OPT_OUTS, PLANNED_USERS
 from recommender_job.scoring.predicted import PredictedRatings
 from recommender_job.scoring.score import lists_file, predictions_file, score
@@ -119,7 +119,7 @@ def test_a_shard_read_a_few_users_at_a_time_is_the_same(
 
     whole = written()
     for users in (1, 3):
-        monkeypatch.setattr(score_module, "USERS_TOGETHER", users)
+        monkeypatch.setattr(parts, "USERS_TOGETHER", users)
         for found, expected in zip(written(), whole, strict=True):
             pd.testing.assert_frame_equal(found, expected)
     assert len(whole[0]) == 8

@@ -19,7 +19,7 @@ USERS, EXPERIENCES = np.arange(5, 305, 2), np.arange(1, 700, 3)
 ASKED = np.sort(np.concatenate([USERS, np.arange(1000, 1010)]))
 OFFERED = np.concatenate([EXPERIENCES, np.arange(3000, 3010)])
 RATED = worlds.rated(ASKED, OFFERED)
-RULES = Rules(np.arange(len(OFFERED)) // 5, np.array([7, 100]), 2, RATED.iloc[::50])
+RULES, OPT_OUTS = Rules(np.arange(len(OFFERED)) // 5, np.array([7, 100]), 2), RATED.iloc[::50]
 RELEVANCE = [None, "interactions", "factors"]
 
 
@@ -37,7 +37,7 @@ def made(kind: str, relevance: str | None, users: np.ndarray = ASKED, **how: obj
         on_scores=lambda _, scores: every.append(scores),
         **{"block_pairs": 10_000, "threads": 1, **how},  # type: ignore[arg-type]
     )
-    lists = pd.concat(maker.lists(users, RATED), ignore_index=True)
+    lists = pd.concat(maker.lists(users, RATED, OPT_OUTS), ignore_index=True)
     bits = pd.Series(np.concatenate(every).view(np.int32).tolist(), index=users, name="every")
     return lists.join(bits, on="user_id")
 

@@ -34,7 +34,6 @@ def test_the_lists_are_the_same_to_the_bit(data: st.DataObject) -> None:
         random.integers(0, data.draw(st.integers(1, m), "groups"), m),
         random.permutation(m)[: data.draw(st.integers(0, 4), "pins")],
         data.draw(st.none() | st.integers(1, 3), "cap"),
-        opt_outs,
     )
     kind = data.draw(st.sampled_from([*worlds.KINDS, "average"]), "kind")
     predictor = worlds.predictor(kind, *trained, seed=seed)
@@ -49,6 +48,7 @@ def test_the_lists_are_the_same_to_the_bit(data: st.DataObject) -> None:
         "candidates": n + data.draw(st.integers(0, 30), "more"),
         "order_by": data.draw(st.sampled_from(["predicted_rating", "relevance"]), "order_by"),
         "rules": data.draw(st.sampled_from([None, rules]), "rules"),
+        "opt_outs": data.draw(st.sampled_from([None, opt_outs]), "opt_outs"),
     }
     every, some = (
         top_lists(predictor, users, experiences, rated, predict=predict, block_pairs=block, threads=1, **how)

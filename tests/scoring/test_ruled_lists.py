@@ -24,11 +24,10 @@ Asked = tuple[np.ndarray, np.ndarray]
 Wanted = Callable[..., RelevanceModel]
 KINDS = ["interactions", "factors", "popularity"]
 EIGHT = np.arange(1, 9)
-NOTHING = pd.DataFrame({"user_id": [], "experience_id": []}, dtype="int64")
 
 
-def ruled(group: Any, cap: int | None = None, pins: Any = (), opt_outs: pd.DataFrame = NOTHING) -> Rules:
-    return Rules(np.array(group, np.int64), np.array(pins, np.int64), cap, opt_outs)
+def ruled(group: Any, cap: int | None = None, pins: Any = ()) -> Rules:
+    return Rules(np.array(group, np.int64), np.array(pins, np.int64), cap)
 
 
 @pytest.fixture
@@ -42,8 +41,9 @@ def descending() -> Predictor:
 def shown(descending: Predictor, pairs: Callable[..., pd.DataFrame]) -> Callable[..., list[int]]:
     """Makes user 7's list of three by predicted rating alone."""
 
-    def make(rules: Rules, rated: tuple[int, ...] = (), n: int = 3) -> list[int]:
-        found = listed(descending, np.array([7]), EIGHT, pairs(*((7, e) for e in rated)), n, rules=rules)
+    def make(rules: Rules, rated: tuple[int, ...] = (), n: int = 3, opt_outs: pd.DataFrame | None = None) -> list[int]:
+        own = pairs(*((7, e) for e in rated))
+        found = listed(descending, np.array([7]), EIGHT, own, n, rules=rules, opt_outs=opt_outs)
         assert [row[1] for row in found] == list(range(1, len(found) + 1))
         assert [row[3] for row in found] == [5 - row[2] / 4 for row in found]
         return [row[2] for row in found]
@@ -89,9 +89,9 @@ def test_opt_outs_are_left_out_also_of_the_pinned(
     shown: Callable[..., list[int]], pairs: Callable[..., pd.DataFrame]
 ) -> None:
     opt_outs = pairs((7, 1), (7, 8), (9, 2), (7, 99))
-    assert shown(ruled(range(8), opt_outs=opt_outs)) == [2, 3, 4]
-    assert shown(ruled(range(8), pins=[7, 4], opt_outs=opt_outs)) == [5, 2, 3]
-    assert shown(ruled([0, 0, 0, 1, 1, 1, 1, 1], 1, opt_outs=opt_outs), rated=(2,)) == [3, 4]
+    assert shown(ruled(range(8)), opt_outs=opt_outs) == [2, 3, 4]
+    assert shown(ruled(range(8), pins=[7, 4]), opt_outs=opt_outs) == [5, 2, 3]
+    assert shown(ruled([0, 0, 0, 1, 1, 1, 1, 1], 1), rated=(2,), opt_outs=opt_outs) == [3, 4]
 
 
 def test_an_opt_out_is_no_sign_of_taste(
@@ -101,8 +101,7 @@ def test_an_opt_out_is_no_sign_of_taste(
     without = listed(several, *asked, rated, 3, relevance=relevance, candidates=3)
     # 99 is not offered, but relevance knows it: rating it changes a list, opting out of it does not.
     opt_outs = pairs(*((user, 99) for user in asked[0].tolist()))
-    rules = ruled(range(10), opt_outs=opt_outs)
-    assert listed(several, *asked, rated, 3, relevance=relevance, candidates=3, rules=rules) == without
+    assert listed(several, *asked, rated, 3, relevance=relevance, candidates=3, opt_outs=opt_outs) == without
     more = pd.concat([rated, opt_outs])
     assert listed(several, *asked, more, 3, relevance=relevance, candidates=3) != without
 
@@ -143,10 +142,11 @@ def test_blocks_agree_with_pair_by_pair(
     several: Predictor, wanted: Wanted, asked: Asked, group: list[int], kind: str | None, by_relevance: bool
 ) -> None:
     rated, relevance = some_rated(*asked), wanted(kind) if kind else None
-    rules = ruled(group, 2, [9, 1], some_rated(*asked).iloc[::-5])
-    expected = brute_force(several, *asked, rated, 4, relevance, 5, by_relevance, rules)
+    rules, opt_outs = ruled(group, 2, [9, 1]), rated.iloc[::-5]
+    expected = brute_force(several, *asked, rated, 4, relevance, 5, by_relevance, rules, opt_outs)
     for block_pairs in (50, 10_000):
-        assert listed(several, *asked, rated, 4, block_pairs, relevance, 5, by_relevance, rules) == expected
+        found = listed(several, *asked, rated, 4, block_pairs, relevance, 5, by_relevance, rules, opt_outs)
+        assert found == expected
 
 
 @settings(deadline=None)
@@ -157,14 +157,15 @@ def test_whatever_the_rules(several: Predictor, wanted: Wanted, asked: Asked, da
     group = data.draw(st.lists(st.integers(0, 4), min_size=10, max_size=10), "group")
     pins = data.draw(st.lists(st.integers(0, 9), unique=True, max_size=5), "pins")
     some = st.lists(st.tuples(st.sampled_from(users.tolist()), st.sampled_from(experiences.tolist())), max_size=25)
-    frames = [
+    rated, opt_outs = (
         pd.DataFrame(data.draw(some, name), columns=["user_id", "experience_id"], dtype="int64")
         for name in ("rated", "opt_outs")
-    ]
+    )
     kind = data.draw(st.sampled_from([None, *KINDS]), "relevance")
     n, more = data.draw(st.integers(1, 10), "n"), data.draw(st.integers(0, 6), "more")
     by_relevance = kind is not None and data.draw(st.booleans(), "by_relevance")
-    rules = Rules(np.array(group), np.array(pins, np.int64), cap, frames[1])
+    rules = Rules(np.array(group), np.array(pins, np.int64), cap)
     relevance = wanted(kind) if kind else None
-    found = listed(several, users, experiences, frames[0], n, 20, relevance, n + more, by_relevance, rules)
-    assert found == brute_force(several, users, experiences, frames[0], n, relevance, n + more, by_relevance, rules)
+    ask = (several, users, experiences, rated, n)
+    found = listed(*ask, 20, relevance, n + more, by_relevance, rules, opt_outs)
+    assert found == brute_force(*ask, relevance, n + more, by_relevance, rules, opt_outs)

@@ -41,7 +41,7 @@ def together(found: pd.DataFrame) -> set[frozenset[int]]:
 
 def pinned(found: pd.DataFrame) -> list[int]:
     ids = found["experience_id"].to_numpy()
-    rules = Rules.of(found, pd.DataFrame(), None)
+    rules = Rules.of(found, None)
     assert found["pin"].dropna().sort_values().tolist() == list(range(1, len(rules.pinned) + 1))
     return ids[rules.pinned].tolist()
 

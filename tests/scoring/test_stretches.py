@@ -56,22 +56,23 @@ def test_lists_are_those_of_the_pairs(
     rated = some_rated(users, experiences)
     group = data.draw(st.lists(st.integers(0, 4), min_size=10, max_size=10), "group")
     pins = data.draw(st.lists(st.integers(0, 9), unique=True, max_size=5), "pins")
-    rules = Rules(np.array(group), np.array(pins, np.int64), data.draw(st.none() | st.integers(1, 3)), rated.iloc[::-4])
+    rules = Rules(np.array(group), np.array(pins, np.int64), data.draw(st.none() | st.integers(1, 3)))
+    opt_outs = rated.iloc[::-4]
     kind = data.draw(st.sampled_from([None, "interactions", "factors", "popularity"]), "relevance")
     relevance = wanted(kind) if kind else None
     n, more = data.draw(st.integers(1, 10), "n"), data.draw(st.integers(0, 6), "more")
     by_relevance = kind is not None and data.draw(st.booleans(), "by_relevance")
     ask: tuple[Any, ...] = (several, users, experiences, rated, n)
-    expected = brute_force(*ask, relevance, n + more, by_relevance, rules)
+    expected = brute_force(*ask, relevance, n + more, by_relevance, rules, opt_outs)
     for block_pairs in (1, 10_000):
-        assert listed(*ask, block_pairs, relevance, n + more, by_relevance, rules) == expected
+        assert listed(*ask, block_pairs, relevance, n + more, by_relevance, rules, opt_outs) == expected
 
 
 def test_only_who_asks_looks_further(monkeypatch: pytest.MonkeyPatch, cut: Cut) -> None:
     """Users 0, 2, 4... have rated what the others want most, so that the cap lets some look further than others."""
     users, experiences = np.arange(30), np.arange(60)
     rated = pd.concat([worlds.rated(users[::2], experiences, 0.6), worlds.rated(users[1::2], experiences, 0.1)])
-    rules = Rules(np.minimum(experiences // 4, 9), np.array([50, 3]), 1, rated.iloc[:0])
+    rules = Rules(np.minimum(experiences // 4, 9), np.array([50, 3]), 1)
     how: dict[str, Any] = {"n": 6, "scale": (-1e9, 1e9), "block_pairs": 10_000, "rules": rules, "threads": 1}
     ask = (worlds.predictor("factors", users, experiences), users, experiences, rated)
     whole = top_lists(*ask, **how)
@@ -147,14 +148,14 @@ def test_memory_does_not_grow_with_the_catalogue(cut: Cut) -> None:
         block_pairs=48 * 512,
         relevance=worlds.relevance("factors", users, experiences),
         candidates=10,
-        rules=Rules(np.arange(40_000) // 4, np.array([7, 30_000]), 1, worlds.rated(users, experiences[:10])),
+        rules=Rules(np.arange(40_000) // 4, np.array([7, 30_000]), 1),
         predict="all",
         threads=1,
     )
-    rated = worlds.rated(users, experiences, share=0.0005)
+    rated, opt_outs = worlds.rated(users, experiences, share=0.0005), worlds.rated(users, experiences[:10])
     tracemalloc.start()
     try:
-        lists = pd.concat(maker.lists(users, rated))
+        lists = pd.concat(maker.lists(users, rated, opt_outs))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -1,14 +1,15 @@
-"""Looking up the rows of some ids in a file of a run folder."""
+"""Looking up the rows of an id in a file of a run folder."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from recommender_job.errors import ArtifactBroken
 from recommender_job.storage.artifacts import RunFolder
-from recommender_job.storage.lookup import rows_among, rows_where
+from recommender_job.storage.lookup import batches_where, rows_where
 
 #: More rows than Parquet is read by at once.
 MANY = 200_000
@@ -22,36 +23,40 @@ def written(folder: RunFolder) -> pd.DataFrame:
     return frame
 
 
-@pytest.mark.parametrize("ids", [[7], [-50, 0, 49], [-1000, 3, 60, 2**63 - 1], [-1000], [1000], list(range(-50, 50))])
-def test_rows_of_many_ids_in_the_order_of_the_file(folder: RunFolder, written: pd.DataFrame, ids: list[int]) -> None:
-    expected = written[written["user_id"].isin(ids)].reset_index(drop=True)
-    found = rows_among(folder, "table.parquet", "user_id", np.array(ids))
-    pd.testing.assert_frame_equal(found, expected)
-    some = rows_among(folder, "table.parquet", "user_id", np.array(ids), columns=["experience_id", "user_id"])
-    pd.testing.assert_frame_equal(some, expected[["experience_id", "user_id"]])
+@pytest.mark.parametrize("wanted", [{"user_id": 3}, {"user_id": 1000}, {"user_id": 3, "experience_id": 71}])
+def test_rows_in_the_order_of_the_file(folder: RunFolder, written: pd.DataFrame, wanted: dict[str, int]) -> None:
+    own = [(written[column] == value).to_numpy() for column, value in wanted.items()]
+    expected = written[np.logical_and.reduce(own)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rows_where(folder, "table.parquet", **wanted), expected)
 
 
-def test_nobody_has_no_rows(folder: RunFolder, written: pd.DataFrame) -> None:
-    found = rows_among(folder, "table.parquet", "user_id", np.array([], np.int64), columns=["user_id"])
-    pd.testing.assert_frame_equal(found, written[["user_id"]][:0])
+@pytest.mark.usefixtures("written")
+def test_they_come_a_bounded_number_at_a_time(folder: RunFolder) -> None:
+    parts = list(batches_where(folder, "table.parquet", user_id=3))
+    assert len(parts) > 2
+    whole = pa.concat_tables(parts).to_pandas()
+    pd.testing.assert_frame_equal(whole, rows_where(folder, "table.parquet", user_id=3))
+    assert max(map(len, parts)) < len(whole)
+
+
+def test_row_groups_without_such_rows_are_not_read(folder: RunFolder) -> None:
+    schema = pa.schema([("shard", pa.int64())])
+    with folder.table_writer("table.parquet", schema) as write:
+        for shard in range(5):
+            write(pa.table({"shard": [shard] * 10}))
+    parts = list(batches_where(folder, "table.parquet", shard=3))
+    assert list(map(len, parts)) == [0, 10]
 
 
 def test_an_empty_file(folder: RunFolder) -> None:
     empty = pd.DataFrame({"user_id": [], "other": []}, dtype="int64")
     folder.write_table("table.parquet", empty)
-    pd.testing.assert_frame_equal(rows_among(folder, "table.parquet", "user_id", np.array([1])), empty)
-    some = rows_among(folder, "table.parquet", "user_id", np.array([1]), columns=["user_id"])
-    pd.testing.assert_frame_equal(some, empty[["user_id"]])
-
-
-def test_one_id(folder: RunFolder, written: pd.DataFrame) -> None:
-    expected = written[written["user_id"] == 3].reset_index(drop=True)
-    pd.testing.assert_frame_equal(rows_where(folder, "table.parquet", user_id=3), expected)
+    pd.testing.assert_frame_equal(rows_where(folder, "table.parquet", user_id=1), empty)
 
 
 @pytest.mark.usefixtures("written")
 def test_a_missing_file_or_column_is_told(folder: RunFolder) -> None:
     with pytest.raises(ArtifactBroken, match=r"gone\.parquet is not there"):
-        rows_among(folder, "gone.parquet", "user_id", np.array([1]))
+        rows_where(folder, "gone.parquet", user_id=1)
     with pytest.raises(ArtifactBroken, match=r"table\.parquet is damaged"):
-        rows_among(folder, "table.parquet", "nothing", np.array([1]))
+        rows_where(folder, "table.parquet", nothing=1)
