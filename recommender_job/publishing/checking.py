@@ -118,15 +118,21 @@ def check_night(night: Night, live: Future[Live], scratch: Path, stop: threading
     scale, cap = (config.rating_min, config.rating_max), config.rules.max_per_group
     contract = Contract(experiences, config.top_n, scale, cap)
     best = functools.partial(popular, sides.totals, experiences, prior=config.popularity_prior, scale=scale)
-    whole, known, checksums = Whole(scratch / "lists"), live.result(), {}
-    for shard in night.scored:
-        table, checksums[shard] = night.lists(shard)
+    whole, known = Whole(scratch / "lists"), live.result()
+
+    def check(shard: int) -> str:
+        table, found = night.lists(shard)
         lists, side = table.to_pandas(), sides.of(shard)
+        del table
         for users, (own, rated, opt_outs, before) in side.parts(lists, side.rated, side.opt_outs, known.of(shard)):
             if stop.is_set():
                 raise CancelledError
             check_lists(checked(own, LISTS), users, rated, opt_outs, contract)
             whole.add(own, before)
+        return found
+
+    # What a shard takes is gone before the next one's is there.
+    checksums = {shard: check(shard) for shard in night.scored}
 
     def by_default() -> int:
         order = best(n=len(experiences))

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from recommender_job.storage.database import Transaction
-from recommender_job.storage.packing import Packer
+from recommender_job.storage.packing import ROWS, Packer
 from recommender_job.tables import EXPERIENCE, NAME, PREDICTED, RANK, USER
 
 _NUMBERS = {USER: "i8", RANK: "i2", EXPERIENCE: "i8", PREDICTED: "f4"}
@@ -30,8 +30,10 @@ class ListRows:
 
     def files(self, lists: pa.Table) -> Iterator[io.BytesIO]:
         """Packs lists, of `tables.LISTS`; an experience that may not stand there gets some other's name."""
-        which = np.maximum(self._ids.get_indexer(pd.Index(lists[EXPERIENCE].to_numpy())), 0)
-        return self._packer.files([lists[name].to_numpy() for name in _NUMBERS], which)
+        for start in range(0, len(lists), ROWS):  # the columns of all rows would be a second copy of them
+            part = lists.slice(start, ROWS)
+            which = np.maximum(self._ids.get_indexer(pd.Index(part[EXPERIENCE].to_numpy())), 0)
+            yield from self._packer.files([part[name].to_numpy() for name in _NUMBERS], which)
 
 
 def load(transaction: Transaction, table: str, file: io.BytesIO) -> int:

@@ -151,6 +151,7 @@ def _files(night: Night, checksums: dict[int, str]) -> Iterator[io.BytesIO]:
     for shard in night.scored:
         table, checksums[shard] = night.lists(shard)
         yield from rows.files(table)
+        del table  # before the next shard's is read
 
 
 def refuse_to_go_back(config: Config, run: Run, transaction: Transaction) -> None:
