@@ -29,8 +29,8 @@ class Wanted:
         self._relevance = relevance
         matrix, self._popularity = relevance.columns(experiences)
         self._product = Product([matrix, self._popularity[None]]) if relevance.factors is not None else None
-        # Of a large catalogue, one copy is enough.
-        self._matrix = matrix if self._product is None else matrix[:0]
+        # Of a large catalogue, one copy is enough; a part of it, even an empty one, would keep all of it.
+        self._matrix = matrix if self._product is None else np.zeros((0, len(experiences)), np.float32)
 
     def known(self, users: NDArray[np.int64], rated: pd.DataFrame, threads: int) -> Known:
         """What relevance knows of users, ascending, by their ids and by `user_id`, `experience_id` of their ratings."""
