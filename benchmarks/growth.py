@@ -61,8 +61,8 @@ MEBIBYTES: dict[str, list[Term]] = {
     "train": [ONE, USERS, SQUARE],
     "evaluate": [ONE, USERS, SQUARE],
     "refit": [ONE, USERS, SQUARE],
-    "plan_shards": [ONE, USERS],
-    "score": [ONE, USERS, SQUARE],
+    "plan_shards": [ONE],
+    "score": [ONE, SQUARE],
     "publish": [ONE, USERS],
 }
 

@@ -125,7 +125,9 @@ class Config(BaseSettings):
     block_pairs: int = Field(
         1_600_000,
         ge=1,
-        description="User-experience pairs that a thread scores at once; bounds a scoring task's memory.",
+        description="User-experience pairs that a thread scores at once, about 8 bytes of memory each. Beside them, a"
+        " scoring task holds the experiences' side of the model and at most 50,000 users' ratings, however many users"
+        " there are.",
     )
     score_threads: int | None = Field(
         None, ge=1, le=1024, description="Threads of a scoring task; default: as many as it may run at once."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,6 +52,19 @@ def test_ids_are_looked_at_across_the_borders_of_blocks(place: int, monkeypatch:
     ids[place + 1] = ids[place]
     with pytest.raises(ValueError, match="strictly ascending"):
         IdMap(ids)
+
+
+def test_looking_at_many_ids_takes_the_memory_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK", 2**12)
+    many, asked = np.arange(2**20), np.array([7, 2**20])
+    tracemalloc.start()
+    try:
+        found = IdMap(many).encode(asked)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.tolist() == [8, UNSEEN]
+    assert peak < 2**16
 
 
 @given(known=st.sets(IDS, min_size=1, max_size=30), asked=st.lists(IDS, max_size=30))

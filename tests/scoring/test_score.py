@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ranking.trained import TrainedModel
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.ratings.extract import EXPERIENCE_RULES, OPT_OUTS
+from recommender_job.scoring import score as score_module
 from recommender_job.scoring.lists import top_lists
+from recommender_job.scoring.parts import Part, parts_of_shard
 from recommender_job.scoring.plan import (
     PLANNED_EXPERIENCES,
     PLANNED_OPT_OUTS,
@@ -100,6 +103,30 @@ def test_scoring_again_replaces_the_shards_own_file_only(
     assert extracted.read_frame(lists_file(shards[0]))["rank"].unique().tolist() == [1]
     for shard, frame in zip(shards[1:], before[1:], strict=True):
         pd.testing.assert_frame_equal(extracted.read_frame(lists_file(shard)), frame)
+
+
+def test_shards_that_are_scored_at_the_same_time_do_not_meet(
+    extracted: RunFolder,
+    settings: Callable[..., Config],
+    exact: Callable[..., TrainedModel],
+    wanted: Callable[..., RelevanceModel],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    models = alone(exact()), wanted("interactions")
+    first, second = plan(settings(), RUN, extracted)["shards"][:2]
+    expected = [score(settings(), extracted, shard, *models) for shard in (first, second)]
+    meanwhile: list[dict[str, Any]] = []
+
+    def parts(folder: RunFolder, shard: int, scratch: Path) -> Iterator[Part]:
+        for part in parts_of_shard(folder, shard, scratch):
+            if shard == first:
+                meanwhile.append(score(settings(), folder, second, *models))
+                assert scratch.exists()
+            yield part
+
+    monkeypatch.setattr(score_module, "parts_of_shard", parts)
+    assert score(settings(), extracted, first, *models) == expected[0]
+    assert meanwhile == expected[1:]
 
 
 def test_rules_and_opt_outs_are_planned_and_kept(

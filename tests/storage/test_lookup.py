@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from recommender_job.errors import ArtifactBroken
@@ -44,8 +47,14 @@ def test_row_groups_without_such_rows_are_not_read(folder: RunFolder) -> None:
     with folder.table_writer("table.parquet", schema) as write:
         for shard in range(5):
             write(pa.table({"shard": [shard] * 10}))
-    parts = list(batches_where(folder, "table.parquet", shard=3))
-    assert list(map(len, parts)) == [0, 10]
+    file = Path(folder.url("table.parquet"))
+    page = pq.ParquetFile(file).metadata.row_group(0).column(0)
+    damaged = bytearray(file.read_bytes())
+    damaged[page.dictionary_page_offset + page.total_compressed_size - 1] ^= 0xFF
+    file.write_bytes(damaged)
+    assert rows_where(folder, "table.parquet", shard=3)["shard"].tolist() == [3] * 10
+    with pytest.raises(ArtifactBroken, match="is damaged"):
+        rows_where(folder, "table.parquet", shard=0)
 
 
 def test_an_empty_file(folder: RunFolder) -> None:
