@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recommender_job.config import Config
+from recommender_job.ranking.cards import failing_as_card
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ratings.clean import CLEAN
@@ -43,6 +44,10 @@ def score(
     Returns:
         `users`, `rows`, `pairs` of users and experiences, `model_version`, and the `checksum` of the lists, by which
         publishing knows that it reads what was written here.
+
+    Raises:
+        CardFailed: A graphics card is full, or failed.
+        TrainingDiverged: A predicted rating or a relevance is not a finite number.
     """
     users = users_of_shard(folder, shard)
     planned = planned_experiences(folder)
@@ -50,7 +55,7 @@ def score(
     opt_outs = rows_among(folder, PLANNED_OPT_OUTS, USER, users)
     rules = Rules.of(planned, opt_outs, config.rules.max_per_group)
     rows, written = 0, Checksum()
-    with contextlib.ExitStack() as stack:
+    with failing_as_card(config.score_devices), contextlib.ExitStack() as stack:
         keep = None
         folder.remove(predictions_file(shard))  # of an earlier attempt, perhaps by another model
         if config.keep_all_predictions:
@@ -64,6 +69,7 @@ def score(
             on_scores=keep,
             rules=rules,
             predict=config.predict,
+            devices=config.score_devices,
         )
         schema = pa.Schema.from_pandas(empty_lists(), preserve_index=False)
         write = stack.enter_context(folder.table_writer(lists_file(shard), schema))
