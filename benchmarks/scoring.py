@@ -3,8 +3,8 @@
     python -m benchmarks.scoring [--users 4000] [--experiences 2000] [--rounds 3]
 
 The whole pass makes lists of ten: predicted ratings of all pairs, relevance, rules, the best of each user. Everything
-is measured in turns, and the best round counts. Memory is that of a scoring stage in a process of its own. At the end
-comes what `python -m benchmarks.catalogue` prints.
+is measured in turns, and the best round counts. Where there is a graphics card, the same is measured on it. Memory is
+that of a scoring stage in a process of its own. At the end comes what `python -m benchmarks.catalogue` prints.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from benchmarks.alone import alone
 from benchmarks.limits import Limits
 from benchmarks.made import DIMENSION, HIDDEN, N, made_model, made_rated
 from recommender_job.config import load_config
+from recommender_job.ranking.cards import usable_cards
 from recommender_job.ranking.ids import IdMap
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
@@ -37,6 +38,7 @@ from recommender_job.storage.artifacts import RunFolder
 PRODUCT = "float32 product of 2048²"
 #: What bounds lists by factors, the slower of the two.
 FACTORS, MEMORY = "product of the factors", "writing and reading each score once"
+ON_CARD = "on a card"
 KERAS = "Keras, model.predict on strings"
 #: What is measured: the work, its pairs, and what bounds it.
 Work = dict[str, tuple[Callable[[], Any], int, str]]
@@ -76,6 +78,8 @@ def main() -> None:
             if KERAS in work:
                 cells[2] = f"{pairs / found * seconds[KERAS] / work[KERAS][1]:.1f}"
         print(f"{name:<48}{found:>8.3f}{cells[0]:>11}{cells[1]:>14}{cells[2]:>11}")
+    if not any(ON_CARD in name for name in work):
+        print("there is no graphics card that TensorFlow can use: nothing measured on one")
     for predict in ("all", "candidates"):
         small, large = (alone(_stage, count, experiences, predict).held for count in (users, 4 * users))
         print(
@@ -115,7 +119,17 @@ def _work(users: int, experiences: int) -> Work:
         return make
 
     picked: dict[str, Any] = {"relevance": relevance, "candidates": N, "rules": rules}
-    return {
+    on_card: Work = {}
+    if usable_cards("auto"):
+        on_card = {
+            f"dense 256-64-1, by rating alone, {ON_CARD}": (lists(deep, devices="auto"), pairs, ""),
+            f"dense 256-64-1, relevance and rules, {ON_CARD}": (
+                lists(deep, predict="all", devices="auto", **picked),
+                pairs,
+                "",
+            ),
+        }
+    return on_card | {
         PRODUCT: (lambda: square @ square, 0, ""),
         "dense 256-64-1, by rating alone": (lists(deep), pairs, PRODUCT),
         "dense 256-64-1, relevance and rules": (lists(deep, predict="all", **picked), pairs, PRODUCT),
