@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from recommender_job.config import load_config
+from recommender_job.errors import CardFailed
+from recommender_job.ranking import cards, stages
 from recommender_job.ranking.trainer import Trainer, Trainers
+from recommender_job.ratings.clean import CLEAN
 from recommender_job.settings import ModelConfig
+from recommender_job.storage.artifacts import RunFolder
 from tests.ranking import worlds
 
 RATINGS = worlds.noise().head(300)
@@ -131,3 +137,24 @@ def test_without_cards_all_of_it_is_the_processors(monkeypatch: pytest.MonkeyPat
         }
     assert all("CPU:0" in device.upper() for device in placed["cpu"])
     assert "" in placed["auto"]
+
+
+def test_a_full_card_is_told_by_the_stages(folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from recommender_job.ranking import graph
+    from recommender_job.ranking.tensorflow import tf
+
+    config = load_config({f"model.{name}": value for name, value in SMALL.items()})
+    folder.write_table(CLEAN, RATINGS)
+    folder.finish("train", stages.train(config, folder, "challenger", "champion"))
+
+    def full(*_: Any) -> Any:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating a table")
+
+    (tmp_path / "nvidiactl").touch()
+    monkeypatch.setattr(cards, "DRIVER_FILES", (tmp_path / "nvidiactl",))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(graph, "RankingModel", full)
+    with pytest.raises(CardFailed, match="ran out of memory"):
+        stages.train(config, folder, "challenger", "champion")
+    with pytest.raises(CardFailed, match="ran out of memory"):
+        stages.refit(config, folder, "challenger", "final", "saved")

@@ -19,8 +19,8 @@ from recommender_job.config import Config
 from recommender_job.errors import CardFailed, TrainingDiverged
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ranking.trained import TrainedModel
-from recommender_job.scoring import card
-from recommender_job.scoring.card import Card, CardNetwork
+from recommender_job.scoring import card, predicted
+from recommender_job.scoring.card import Card, CardNetwork, cards_of
 from recommender_job.scoring.lists import configured_lists, top_lists
 from recommender_job.scoring.networks import Network
 from recommender_job.scoring.plan import plan
@@ -164,7 +164,11 @@ def test_huge_and_tiny_ratings_have_the_same_bits(
 
 @pytest.mark.parametrize("kind", ["interactions", "factors"])
 @pytest.mark.parametrize("predict", ["all", "candidates"])
-def test_lists_that_relevance_picks_have_the_same_bits(kind: str, predict: str, a_card: list[str]) -> None:
+def test_lists_that_relevance_picks_have_the_same_bits(
+    kind: str, predict: str, a_card: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(predicted, "cards_of", lambda devices: asked.append(devices) or cards_of(devices))
     predictor = worlds.predictor("average", USERS, EXPERIENCES)
     how: dict[str, Any] = {"n": 6, "scale": (-1e9, 1e9), "block_pairs": 4_000, "candidates": 9, "predict": predict}
     how["relevance"] = worlds.relevance(kind, USERS, EXPERIENCES)
@@ -172,7 +176,9 @@ def test_lists_that_relevance_picks_have_the_same_bits(kind: str, predict: str, 
     pd.testing.assert_frame_equal(
         top_lists(*ask, devices="auto", **how), top_lists(*ask, devices="cpu", **how), check_exact=True
     )
-    assert bool(a_card) == (predict == "all")  # candidates only: there is nothing for a card to do
+    # Of candidates only, there is nothing for a card to do, and none is looked for.
+    assert bool(a_card) == (predict == "all")
+    assert asked == ["auto" if predict == "all" else "cpu", "cpu"]
 
 
 def test_lists_by_rating_alone_depend_on_the_block_in_last_bits_at_most(a_card: list[str]) -> None:
