@@ -3,9 +3,11 @@ ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS build
 RUN python -m venv /opt/venv
-COPY requirements-runtime.txt /build/
+# Not empty: with NVIDIA's libraries, for machines with a graphics card.
+ARG GPU=
+COPY requirements-runtime.txt requirements-gpu.txt /build/
 RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps \
-    -r /build/requirements-runtime.txt
+    -r /build/requirements-runtime.txt ${GPU:+-r /build/requirements-gpu.txt}
 # After the pins, which change less often and take long.
 COPY pyproject.toml /build/
 COPY recommender_job /build/recommender_job

@@ -9,7 +9,7 @@ export STACK_HOME
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo website stop up up-worker down logs up-local down-local logs-local passwords tools \
-	test test-stack test-workers bench check docs docs-configuration format requirements clean
+	test test-stack test-workers bench check docs docs-configuration format requirements clean setup-gpu
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
@@ -24,6 +24,10 @@ setup: .venv/.installed ## Build .venv with everything in it, from hashed pins
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+setup-gpu: setup ## Add NVIDIA's libraries to .venv, for a machine with a graphics card (2.8 GB to download)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-gpu.txt
+	@$(BIN)/python -c 'from recommender_job.ranking.cards import usable_cards; print("Cards:", *usable_cards("all_gpus") or ["none"])'
 
 demo: setup ## Run a whole night in Airflow: on RATINGS_CSV=path, or on a made-up world
 	@$(BIN)/python scripts/demo.py
@@ -109,10 +113,15 @@ format: setup ## Put the code into the shape that `make check` asks for
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-requirements: setup ## Compile both files of pins from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --all-extras --generate-hashes --no-header pyproject.toml -o requirements.txt
+requirements: setup ## Compile the files of pins from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --extra build --extra dev --generate-hashes --no-header pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --extra build --generate-hashes --no-header --no-annotate \
 		--constraint requirements.txt pyproject.toml -o requirements-runtime.txt
+	# Of what the cards' machines need only what the others do not have, or everybody would download gigabytes.
+	$(BIN)/uv pip compile --quiet --universal --extra gpu --generate-hashes --no-header --no-annotate \
+		--constraint requirements.txt pyproject.toml -o requirements-gpu.all
+	awk '/^[a-z]/ { keep = /^nvidia-/ } keep' requirements-gpu.all > requirements-gpu.txt
+	rm requirements-gpu.all
 
 clean: ## Delete .venv and caches; var/, which holds data, stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

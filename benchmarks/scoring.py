@@ -3,8 +3,8 @@
     python -m benchmarks.scoring [--users 4000] [--experiences 2000] [--rounds 3]
 
 The whole pass makes lists of ten: predicted ratings of all pairs, relevance, rules, the best of each user. Everything
-is measured in turns, and the best round counts. At the end comes what `python -m benchmarks.scoring_memory` and
-`python -m benchmarks.catalogue` print.
+is measured in turns, and the best round counts. Where there is a graphics card, the same is measured on it. At the
+end comes what `python -m benchmarks.scoring_memory` and `python -m benchmarks.catalogue` print.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from benchmarks import catalogue, scoring_memory
 from benchmarks.limits import Limits
 from benchmarks.made import DIMENSION, HIDDEN, NOTHING, N, made_model, made_rated, made_relevance
 from recommender_job.config import load_config
+from recommender_job.ranking.cards import usable_cards
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.trained import TrainedModel
 from recommender_job.scoring.lists import ListMaker
@@ -29,6 +30,7 @@ from recommender_job.scoring.rules import Rules
 PRODUCT = "float32 product of 2048²"
 #: What bounds lists by factors, the slower of the two.
 FACTORS, MEMORY = "product of the factors", "writing and reading each score once"
+ON_CARD = "on a card"
 KERAS = "Keras, model.predict on strings"
 #: What is measured: the work, its pairs, and what bounds it.
 Work = dict[str, tuple[Callable[[], Any], int, str]]
@@ -67,6 +69,8 @@ def main() -> None:
             if KERAS in work:
                 cells[2] = f"{pairs / found * seconds[KERAS] / work[KERAS][1]:.1f}"
         print(f"{name:<48}{found:>8.3f}{cells[0]:>11}{cells[1]:>14}{cells[2]:>11}")
+    if not any(ON_CARD in name for name in work):
+        print("there is no graphics card that TensorFlow can use: nothing measured on one")
     print(scoring_memory.told(20_000, experiences))
     print(catalogue.measured(users=500, experiences=1_000_000, rounds=3))
 
@@ -101,7 +105,17 @@ def _work(users: int, experiences: int) -> Work:
         return make
 
     picked: dict[str, Any] = {"relevance": relevance, "candidates": N, "rules": rules}
-    return {
+    on_card: Work = {}
+    if usable_cards("auto"):
+        on_card = {
+            f"dense 256-64-1, by rating alone, {ON_CARD}": (lists(deep, devices="auto"), pairs, ""),
+            f"dense 256-64-1, relevance and rules, {ON_CARD}": (
+                lists(deep, predict="all", devices="auto", **picked),
+                pairs,
+                "",
+            ),
+        }
+    return on_card | {
         PRODUCT: (lambda: square @ square, 0, ""),
         "dense 256-64-1, by rating alone": (lists(deep), pairs, PRODUCT),
         "dense 256-64-1, relevance and rules": (lists(deep, predict="all", **picked), pairs, PRODUCT),

@@ -85,7 +85,12 @@ class Config(BaseSettings):
     )
     train_devices: Devices = Field(
         "auto",
-        description="auto: a graphics card where there is one; all_gpus: every one of several; cpu: none of them.",
+        description="What trains: auto: a graphics card where there is one; all_gpus: every one of several; cpu: none.",
+    )
+    score_devices: Devices = Field(
+        "auto",
+        description="What predicts the ratings of every pair: auto: a graphics card where there is one; all_gpus: every"
+        " one of several, in turn; cpu: none.",
     )
     quarantine: QuarantineConfig = Field(default_factory=QuarantineConfig, description="Refused rows.")
     sanity: SanityConfig = Field(default_factory=SanityConfig, description="The ratings of a night as a whole.")

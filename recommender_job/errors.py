@@ -151,3 +151,7 @@ class PublicationBusy(TransientError):
 
 class ProcessDied(TransientError):
     """The process that did the work crashed in native code or was killed."""
+
+
+class CardFailed(TransientError):
+    """A graphics card ran out of memory or failed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from recommender_job.config import ENV_PREFIX, load_config
 from recommender_job.errors import ConfigurationError
@@ -239,11 +241,29 @@ def test_the_image_runs_as_somebody_without_rights_and_copies_what_is_let_throug
     assert not [line for line in [*sources, *ignored] if "config" in line]
 
 
-def test_the_image_has_the_pins_of_the_tests_and_no_tools_for_development() -> None:
-    def pins(name: str) -> set[str]:
-        return set(re.findall(r"^[\w.\-]+==[^ ;\\]+", (ROOT / name).read_text(), re.M))
+def pins(name: str) -> set[str]:
+    return set(re.findall(r"^[\w.\-]+==[^ ;\\]+", (ROOT / name).read_text(), re.M))
 
+
+def test_the_image_has_the_pins_of_the_tests_and_no_tools_for_development() -> None:
     runtime = pins("requirements-runtime.txt")
     assert len(runtime) > 100
     assert runtime <= pins("requirements.txt")
     assert not [pin for pin in runtime if pin.startswith(("pytest", "ruff", "mypy==", "playwright", "scikit-learn"))]
+
+
+def test_for_a_card_there_is_what_tensorflow_asks_for_and_nothing_else() -> None:
+    """Gigabytes that only machines with a card download."""
+    asked = {
+        needed.name: needed.specifier
+        for needed in map(Requirement, importlib.metadata.requires("tensorflow") or [])
+        if needed.marker and needed.marker.evaluate({"extra": "and-cuda"}) and not needed.marker.evaluate({"extra": ""})
+    }
+    pinned = dict(pin.split("==") for pin in pins("requirements-gpu.txt"))
+    assert len(asked) > 8
+    assert asked.keys() == pinned.keys()
+    assert all(asked[name].contains(version) for name, version in pinned.items())
+    assert not [pin for pin in pins("requirements.txt") if pin.startswith("nvidia-")]
+    text = (ROOT / "requirements-gpu.txt").read_text()
+    assert text.count("--hash=sha256:") >= len(pinned)
+    assert "://" not in text

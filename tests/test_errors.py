@@ -66,10 +66,10 @@ def test_every_error_is_either_permanent_or_transient(cls: type[RecommenderError
     assert issubclass(cls, PermanentError) != issubclass(cls, TransientError)
 
 
-@pytest.mark.parametrize("name", ["DatabaseAway", "StorageFailed", "PublicationBusy", "ProcessDied"])
+@pytest.mark.parametrize("name", ["DatabaseAway", "StorageFailed", "PublicationBusy", "ProcessDied", "CardFailed"])
 def test_what_a_retry_can_help_against(name: str) -> None:
     assert issubclass(getattr(errors, name), TransientError)
-    assert sum(issubclass(cls, TransientError) for cls in CONCRETE) == 4
+    assert sum(issubclass(cls, TransientError) for cls in CONCRETE) == 5
 
 
 @pytest.mark.parametrize("cls", CLASSES)

@@ -37,9 +37,12 @@ class DeferredAdam(keras.optimizers.Adam):  # type: ignore[misc]  # the library 
     """
 
     def __init__(self, learning_rate: float, tables: list[Any]) -> None:
-        super().__init__(learning_rate)
+        # Where there is a card, Keras would compile a step for every number of rows that a batch can touch.
+        super().__init__(learning_rate, jit_compile=False)
+        # Whole numbers as float64: rows of integer tables are written by the processor, and for that the table travels
+        # from the card and back.
         self._done = {
-            self._var_key(table): tf.Variable(tf.zeros(table.shape[0], tf.int64), trainable=False) for table in tables
+            self._var_key(table): tf.Variable(tf.zeros(table.shape[0], tf.float64), trainable=False) for table in tables
         }
         self._variables.extend(self._done.values())
         self._left_out = tf.constant(_left_out(self.beta_1, self.beta_2), tf.float32)
@@ -53,7 +56,7 @@ class DeferredAdam(keras.optimizers.Adam):  # type: ignore[misc]  # the library 
         """
         place = self._index_dict[self._var_key(table)]
         momentum, velocity, done = self._momentums[place], self._velocities[place], self._done[self._var_key(table)]
-        now, began = self.iterations, tf.gather(done, rows)
+        now, began = tf.cast(self.iterations, tf.float64), tf.gather(done, rows)
         missed = tf.cast(now - began, tf.float32)[:, tf.newaxis]
         m, v = tf.gather(momentum, rows), tf.gather(velocity, rows)
         # The k-th step left out moves the row by alpha (began + k) * m / sqrt(v) * ratio ** k: what all to come would,
@@ -93,10 +96,11 @@ class DeferredAdam(keras.optimizers.Adam):  # type: ignore[misc]  # the library 
         momentum.scatter_update(tf.IndexedSlices(m, rows))
         velocity.scatter_update(tf.IndexedSlices(v, rows))
         variable.scatter_sub(tf.IndexedSlices(alpha * m / (tf.sqrt(v) + self.epsilon), rows))
-        self._done[key].scatter_update(tf.IndexedSlices(tf.fill(tf.shape(rows), now), rows))
+        done = tf.fill(tf.shape(rows), tf.cast(now, tf.float64))
+        self._done[key].scatter_update(tf.IndexedSlices(done, rows))
 
     def _sum_from(self, step: Any) -> Any:
-        return tf.gather(self._left_out, tf.minimum(step, SETTLED))
+        return tf.gather(self._left_out, tf.cast(tf.minimum(step, SETTLED), tf.int32))
 
 
 def _power(base: float, exponent: Any) -> Any:

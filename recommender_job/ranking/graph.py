@@ -5,10 +5,13 @@ Imports TensorFlow: import this module inside functions only.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from contextlib import AbstractContextManager
 from typing import Any
 
 from recommender_job.ranking.adam import LARGE, DeferredAdam
+from recommender_job.ranking.cards import usable_cards
 from recommender_job.ranking.model import RankingModel
 from recommender_job.ranking.tensorflow import keras, tf
 from recommender_job.settings import Devices, ModelConfig
@@ -25,8 +28,9 @@ class Graph:
     """
 
     def __init__(self, users: int, experiences: int, settings: ModelConfig, devices: Devices) -> None:
+        self._cpu_only = devices == "cpu"
         self._strategy = strategy_of(devices)
-        with self._strategy.scope():
+        with self._strategy.scope(), self._place():
             self.model = RankingModel(users, experiences, settings)
             self._variables = self.model.named_variables()
             self._behind = {
@@ -41,7 +45,7 @@ class Graph:
                 tables = [table for tables in self._behind.values() for table in tables]
                 self.optimizer = DeferredAdam(settings.learning_rate, tables)
             else:
-                self.optimizer = keras.optimizers.Adagrad(settings.learning_rate)
+                self.optimizer = keras.optimizers.Adagrad(settings.learning_rate, jit_compile=False)
             self.optimizer.build(list(self._variables.values()))
             self._bias_rate = tf.Variable(1.0, trainable=False)
         #: An optimizer's variables start as one number throughout; to keep a large table for that would be a waste.
@@ -54,7 +58,7 @@ class Graph:
         # and leaves temporary files where a process ends as that of a task does.
         graph = functools.partial(tf.function, autograph=False)
         self.epoch = graph(self._epoch, input_signature=[rated, ids, one])
-        self.predict = graph(self.model, input_signature=[{"user": ids, "experience": ids}])
+        self.predict = graph(self._predict, input_signature=[{"user": ids, "experience": ids}])
 
     def restart(self, learning_rate: float, *, train_biases: bool) -> None:
         """Sets the optimizer to where it begins.
@@ -72,7 +76,20 @@ class Graph:
         """Whether every weight is a finite number."""
         return all(bool(tf.reduce_all(tf.math.is_finite(variable))) for variable in self._variables.values())
 
+    def _place(self) -> AbstractContextManager[object]:
+        """Within it, all work is the processor's where that is asked for; or else TensorFlow's choice."""
+        place: AbstractContextManager[object] = tf.device("/cpu:0") if self._cpu_only else contextlib.nullcontext()
+        return place
+
+    def _predict(self, pairs: dict[str, Any]) -> Any:
+        with self._place():
+            return self.model(pairs)
+
     def _epoch(self, pairs: dict[str, Any], order: Any, batch: Any) -> Any:
+        with self._place():
+            return self._all_batches(pairs, order, batch)
+
+    def _all_batches(self, pairs: dict[str, Any], order: Any, batch: Any) -> Any:
         rows = tf.shape(order)[0]
 
         def descend(start: Any, total: Any) -> tuple[Any, Any]:
@@ -123,8 +140,8 @@ def strategy_of(devices: Devices) -> Any:
     """What TensorFlow runs on: all graphics cards; no card; or what it would use by itself, a card if there is one."""
     if devices == "cpu":
         return tf.distribute.OneDeviceStrategy("/cpu:0")
-    cards = [device.name for device in tf.config.list_logical_devices("GPU")]
-    return mirrored(cards) if devices == "all_gpus" and len(cards) > 1 else tf.distribute.get_strategy()
+    cards = usable_cards(devices)
+    return mirrored(cards) if len(cards) > 1 else tf.distribute.get_strategy()
 
 
 def mirrored(devices: list[str]) -> Any:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from recommender_job.config import Config
 from recommender_job.errors import TrainingDiverged
+from recommender_job.ranking.cards import failing_as_card
 from recommender_job.ranking.encoded import Encoded
 from recommender_job.ranking.inputs import HOLDOUT, all_ratings, training_part
 from recommender_job.ranking.predictor import Predictor, train_predictor
@@ -52,9 +53,12 @@ def train(
         `pairs` trained on, `holdout` pairs, `epochs`, `loss` and `model_version` of the challenger; `selection`: how
         its recipe was found; `champion`: `none`, `same` (the challenger has its recipe), `trained`, `unreadable` (its
         recipe is of another version of this job), or `untrainable` (it diverges on tonight's ratings).
+
+    Raises:
+        CardFailed: A graphics card is full, or failed.
     """
     live_recipe = _readable(live)
-    with training_part(config, folder) as (training, trainers):
+    with failing_as_card(config.train_devices), training_part(config, folder) as (training, trainers):
         recipe, selection = find_recipe(training, config, trainers, live_recipe)
         predictor, recipe, figures = train_predictor(training, recipe, progress, trainers)
         _save(folder, challenger, predictor, _relevance(training, trainers, recipe, config), recipe)
@@ -86,15 +90,18 @@ def refit(
 
     Returns:
         `pairs`, `epochs`, `loss`, `model_version`.
+
+    Raises:
+        CardFailed: A graphics card is full, or failed.
     """
     from recommender_job.ranking.serving import export_saved_model
 
     folder.summary("train")
     recipe = load_recipe(folder, challenger)
-    with all_ratings(config, folder) as (ratings, trainers):
+    with failing_as_card(config.train_devices), all_ratings(config, folder) as (ratings, trainers):
         predictor, recipe, figures = train_predictor(ratings, recipe, progress, trainers)
         _save(folder, name, predictor, _relevance(ratings, trainers, recipe, config), recipe)
-    with folder.scratch(saved_model) as local:
+    with failing_as_card(config.train_devices), folder.scratch(saved_model) as local:
         export_saved_model(predictor, str(local), (config.rating_min, config.rating_max))
         folder.write_folder(saved_model, local)
     return {**figures, "model_version": predictor.version}

@@ -36,6 +36,11 @@ def _silent_stderr() -> Iterator[None]:
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Tasks that run at once share a card: each takes the memory that it needs, instead of all there is.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+# No row of a table is written twice by one operator, so that the order of writing cannot matter. What TensorFlow would
+# do to be certain copies the whole table from the card and back, at every step.
+os.environ.setdefault("TF_DISABLE_SCATTER_OP_DETERMINISM", "true")
 with _silent_stderr():
     import tensorflow as tf
     import tensorflow_recommenders as tfrs
@@ -43,6 +48,8 @@ with _silent_stderr():
 
     keras.utils.set_random_seed(0)  # operators that TensorFlow makes deterministic insist on a seed
     tf.config.experimental.enable_op_determinism()
+    # Cards would round the factors of products to 10 bits.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     tf.get_logger().setLevel("ERROR")
     tf.constant(0)  # starts the runtime, whose own lines belong to the start-up too
 

@@ -22,6 +22,7 @@ from recommender_job.scoring.product import Floats
 from recommender_job.scoring.rules import Rules
 from recommender_job.scoring.taken import Taken
 from recommender_job.scoring.wanted import Known, Wanted
+from recommender_job.settings import Devices
 
 #: Blocks that each thread may be ahead of whoever takes them, where a block holds nothing but lists.
 AHEAD = 4
@@ -49,8 +50,8 @@ class Block:
 class Scorer:
     """Predicted ratings of blocks of users for a fixed set of experiences, and the best of them.
 
-    What a user gets does not depend on the block, to the bit. Make and use it where BLAS keeps to one thread
-    (`product.one_thread_each`).
+    What a user gets does not depend on the block: to the bit on the processor, but for last bits on cards. Make and use
+    it where BLAS keeps to one thread (`product.one_thread_each`).
 
     Args:
         predictor: Predicts the ratings.
@@ -62,6 +63,7 @@ class Scorer:
         rules: Pinned experiences and caps of groups; None: none.
         predict_every: Whether every pair's rating is predicted also where relevance picks. The lists are the same.
         keep_every: Whether blocks hold the predicted ratings of every pair.
+        devices: What predicts every pair, where that is asked for.
     """
 
     def __init__(
@@ -76,15 +78,16 @@ class Scorer:
         rules: Rules | None = None,
         predict_every: bool = False,
         keep_every: bool = False,
+        devices: Devices = "cpu",
     ) -> None:
         self._m = len(experiences)
         self._n = min(n, self._m)
         self._walked = self._n if by_relevance or relevance is None else min(max(candidates, n), self._m)
-        self._predicted = PredictedRatings(predictor, experiences)
+        self._predict_every = predict_every or keep_every or relevance is None
+        self._predicted = PredictedRatings(predictor, experiences, devices if self._predict_every else "cpu")
         self._wanted = Wanted(relevance, experiences) if relevance is not None else None
         self._by_relevance = by_relevance
         self._offering = Offering(rules, self._m)
-        self._predict_every = predict_every or keep_every or relevance is None
         self._keep_every = keep_every
 
     def known(self, users: NDArray[np.int64], rated: pd.DataFrame, threads: int) -> Known | None:

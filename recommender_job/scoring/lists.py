@@ -16,6 +16,7 @@ from recommender_job.scoring.blocks import Block, Scorer
 from recommender_job.scoring.product import one_thread_each, usable_threads
 from recommender_job.scoring.rules import Rules
 from recommender_job.scoring.taken import Taken
+from recommender_job.settings import Devices
 from recommender_job.tables import EXPERIENCE, LISTS, PREDICTED, RANK, USER, checked
 
 #: Users of a block and their predicted ratings of every experience, shape [users, experiences].
@@ -45,6 +46,7 @@ class ListMaker:
         predict: Whether all pairs get a predicted rating, or, where relevance picks, the candidates only. The lists
             are the same.
         threads: None: as many as the process may run at once. The lists are the same.
+        devices: What predicts every pair's rating. Lists that relevance picks are the same.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class ListMaker:
         rules: Rules | None = None,
         predict: Literal["all", "candidates"] = "candidates",
         threads: int | None = None,
+        devices: Devices = "cpu",
     ) -> None:
         self._experiences, self._scale, self._block_pairs = experiences, scale, block_pairs
         self._on_scores = on_scores
@@ -77,6 +80,7 @@ class ListMaker:
                 rules=rules,
                 predict_every=predict == "all",
                 keep_every=on_scores is not None,
+                devices=devices,
             )
 
     def lists(
@@ -170,10 +174,12 @@ def configured(
     on_scores: OnScores | None = None,
     rules: Rules | None = None,
     predict: Literal["all", "candidates"] = "candidates",
+    devices: Devices = "cpu",
 ) -> ListMaker:
     """Makes lists as `candidates_per_user` and `order_by` say, in blocks and threads as the settings say.
 
-    `rules` are given by whoever publishes the lists. Figures of a model are of its lists without them.
+    `rules` are given by whoever publishes the lists. Figures of a model are of its lists without them. `devices` are
+    given by who scores everybody: for a sample of users, a card is not worth the loading.
     """
     by_rating_alone = config.candidates_per_user == "all" and config.order_by == "predicted_rating"
     candidates = len(experiences) if config.candidates_per_user == "all" else config.candidates_per_user or n
@@ -190,6 +196,7 @@ def configured(
         rules=rules,
         predict=predict,
         threads=config.score_threads,
+        devices=devices,
     )
 
 

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender_job.ranking.predictor import Predictor
+from recommender_job.scoring.card import CardNetwork, cards_of
 from recommender_job.scoring.networks import Network, Shifts
 from recommender_job.scoring.product import Floats, Product
+from recommender_job.settings import Devices
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,15 @@ class PredictedRatings:
     Args:
         predictor: Predicts the ratings.
         experiences: Ids, ascending, shape [m].
+        devices: What computes the hidden layers of every pair. What is linear is bound by memory, not by computing:
+            it stays with the processor.
     """
 
-    def __init__(self, predictor: Predictor, experiences: NDArray[np.int64]) -> None:
+    def __init__(self, predictor: Predictor, experiences: NDArray[np.int64], devices: Devices = "cpu") -> None:
         self._predictor = predictor
         self._networks: list[Network] = []
+        has_layers = any(len(model.layers) > 1 for _, model in predictor.networks)
+        cards = cards_of(devices) if has_layers else []
         columns, constant = [], np.zeros(len(experiences), np.float64)
         for weight, model in predictor.networks:
             vectors, bias = model.rows("experience", experiences)
@@ -50,7 +56,8 @@ class PredictedRatings:
             if model.settings.dot_product:
                 columns.append(vectors.T)
             if len(model.layers) > 1:
-                self._networks.append(Network(model, weight, vectors))
+                network = CardNetwork(model, weight, vectors, cards) if cards else Network(model, weight, vectors)
+                self._networks.append(network)
             elif model.layers:
                 output = model.layers[0][0][vectors.shape[1] :, 0]
                 constant += weight * (vectors * output).sum(axis=1)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recommender_job.config import Config
+from recommender_job.ranking.cards import failing_as_card
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.scoring.lists import OnScores, configured, empty_lists
@@ -39,12 +40,16 @@ def score(
     Returns:
         `users`, `rows`, `pairs` of users and experiences, `model_version`, and the `checksum` of the lists, by which
         publishing knows that it reads what was written here.
+
+    Raises:
+        CardFailed: A graphics card is full, or failed.
+        TrainingDiverged: A predicted rating or a relevance is not a finite number.
     """
     planned = planned_experiences(folder)
     experiences = planned[EXPERIENCE].to_numpy()
     rules = Rules.of(planned, config.rules.max_per_group)
     users, rows, written = 0, 0, Checksum()
-    with contextlib.ExitStack() as stack:
+    with failing_as_card(config.score_devices), contextlib.ExitStack() as stack:
         keep = None
         folder.remove(predictions_file(shard))  # of an earlier attempt, perhaps by another model
         if config.keep_all_predictions:
@@ -58,6 +63,7 @@ def score(
             on_scores=keep,
             rules=rules,
             predict=config.predict,
+            devices=config.score_devices,
         )
         schema = pa.Schema.from_pandas(empty_lists(), preserve_index=False)
         write = stack.enter_context(folder.table_writer(lists_file(shard), schema))

@@ -23,14 +23,14 @@ from recommender_job.settings import ModelConfig
 from tests.ranking import worlds
 
 ratings = worlds.noise().head(401)  # of which the last batch has one, and the second device then none
-of = graph.strategy_of
+of = graph.usable_cards
 
 def trained(changes, large, devices):
     graph.LARGE = 1 if large else 10**9
-    graph.strategy_of = (lambda _: graph.mirrored(["CPU:0", "CPU:1"])) if devices == "two" else of
+    graph.usable_cards = (lambda _: ["CPU:0", "CPU:1"]) if devices == "two" else of
     usual = {"hidden_layers": (4,), "embedding_dimension": 2, "embedding_init": 0.1, "learning_rate": 0.02}
     settings = ModelConfig(**{**usual, "epochs": 3, "batch_size": 16, **changes})
-    trainer = Trainers(ratings, devices="auto" if devices == "two" else devices).of(settings)
+    trainer = Trainers(ratings, devices="all_gpus" if devices == "two" else devices).of(settings)
     losses = [trainer.fit(ratings, settings, seed=1)[1] for _ in range(2)]
     return {"losses": losses, "predicted": trainer.predict(ratings).tolist(),
             "replicas": trainer._graph._strategy.num_replicas_in_sync}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from recommender_job.config import Config, load_config
+from recommender_job.ranking import cards
 from recommender_job.ranking.bias import BiasModel
 from recommender_job.ranking.ids import IdMap
 from recommender_job.ranking.predictor import Predictor
@@ -21,6 +23,7 @@ from recommender_job.ratings.extract import EXPERIENCE_RULES, OPT_OUTS
 from recommender_job.ratings.extract import EXPERIENCES as OFFERED
 from recommender_job.ratings.extract import USERS as PEOPLE
 from recommender_job.runs import Run
+from recommender_job.scoring import card
 from recommender_job.settings import ModelConfig
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.tables import SOURCE_EXPERIENCE_RULES, SOURCE_OPT_OUTS
@@ -116,6 +119,31 @@ def asked() -> tuple[np.ndarray, np.ndarray]:
 def pairs() -> Callable[..., pd.DataFrame]:
     """Makes a frame of (user, experience) pairs."""
     return lambda *rated: pd.DataFrame(list(rated), columns=["user_id", "experience_id"], dtype="int64")
+
+
+@pytest.fixture
+def a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The processor passes for a card: a driver's file is there, and TensorFlow names its own CPU when asked for cards.
+
+    Returns:
+        The cards that pieces of blocks were computed on since, by name.
+    """
+    from recommender_job.ranking.tensorflow import tf
+
+    (tmp_path / "nvidiactl").touch()
+    monkeypatch.setattr(cards, "DRIVER_FILES", (tmp_path / "nvidiactl",))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    processors = tf.config.list_logical_devices("CPU")
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: processors if kind == "GPU" else [])
+    used: list[str] = []
+    compute = card.OnCard.every
+
+    def noted(self: card.OnCard, *arguments: Any) -> None:
+        used.append(self.card.name)
+        compute(self, *arguments)
+
+    monkeypatch.setattr(card.OnCard, "every", noted)
+    return used
 
 
 @pytest.fixture

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.scoring.lists import top_lists
+from recommender_job.settings import Devices
 from tests.scoring import random_worlds as worlds
 
 USERS, EXPERIENCES = np.arange(40), np.arange(2, 900, 7)
@@ -21,14 +24,12 @@ def scores_of(predictor: Predictor, rated: pd.DataFrame) -> np.ndarray:
     return scores.astype(np.float64)
 
 
-@pytest.mark.parametrize("size", [1e-6, 1.0, 300.0])
-@pytest.mark.parametrize("kind", [*worlds.KINDS])
-def test_lists_are_those_of_the_model_up_to_rounding(kind: str, size: float) -> None:
+def hold_against_the_model(kind: str, size: float, devices: Devices) -> None:
+    """Makes lists on some devices, and holds them against the ratings that the model predicts as it is called."""
     model = worlds.network(kind, USERS[::2], EXPERIENCES, seed=3, size=size)
     predictor, rated = Predictor(((1.0, model),)), worlds.rated(USERS, EXPERIENCES)
-    found = top_lists(
-        predictor, USERS, EXPERIENCES, rated, n=N, scale=(-np.inf, np.inf), block_pairs=5_000, predict="all"
-    )
+    how: dict[str, Any] = {"n": N, "scale": (-np.inf, np.inf), "block_pairs": 2_000, "predict": "all"}
+    found = top_lists(predictor, USERS, EXPERIENCES, rated, devices=devices, **how)
     scores = scores_of(predictor, rated)
     # What float32 can lose on the way: the terms, not their sum, set the size of it.
     error = 64 * np.finfo(np.float32).eps * max(3.5, float(np.abs(scores[np.isfinite(scores)]).max()))
@@ -44,6 +45,19 @@ def test_lists_are_those_of_the_model_up_to_rounding(kind: str, size: float) -> 
     expected = np.argsort(-scores, axis=1, kind="stable")[:, :N]
     np.testing.assert_array_equal(places[clear], expected[clear])
     assert clear.any() or size < 1e-3
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 300.0])
+@pytest.mark.parametrize("kind", [kind for kind, shape in worlds.KINDS.items() if shape.get("hidden_layers")])
+def test_lists_made_on_a_card_are_those_of_the_model_up_to_rounding(kind: str, size: float, a_card: list[str]) -> None:
+    hold_against_the_model(kind, size, "auto")
+    assert len(a_card) > 1
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 300.0])
+@pytest.mark.parametrize("kind", [*worlds.KINDS])
+def test_lists_are_those_of_the_model_up_to_rounding(kind: str, size: float) -> None:
+    hold_against_the_model(kind, size, "cpu")
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e15])
