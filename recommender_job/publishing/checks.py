@@ -50,7 +50,7 @@ def check_plan(sides: Iterable[Side], experiences: pd.DataFrame, excluded: Itera
     missing, wrong, repeated = [], [], []
     for side in sides:
         # Sorted, sets are told apart far faster than by the tables of `np.unique` and what is made of it.
-        planned, active, rated = map(np.sort, (side.planned, side.active, side.rated[USER].to_numpy()))
+        planned, active, rated = np.sort(side.planned), np.sort(side.active), side.rated[USER].to_numpy()
         known = active[_stand_in(active, rated)]
         missing.append(known[~_stand_in(known, planned)])
         # A shard that is not the user's own has none of the user's ratings.

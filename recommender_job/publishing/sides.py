@@ -22,7 +22,7 @@ from recommender_job.scoring.eligibility import shard_of
 from recommender_job.scoring.plan import PLANNED_OPT_OUTS, users_of_shard
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.binary_rows import BinaryRows
-from recommender_job.storage.buckets import Buckets
+from recommender_job.storage.buckets import Buckets, ascending
 from recommender_job.storage.database import Transaction
 from recommender_job.storage.run_files import batches
 from recommender_job.tables import EXPERIENCE, RATING, USER
@@ -145,4 +145,4 @@ def _set_apart(buckets: Buckets, rows: Any) -> None:
 
 
 def _by_user(pairs: pd.DataFrame) -> pd.DataFrame:
-    return pairs.iloc[np.argsort(pairs[USER].to_numpy())]
+    return pairs.iloc[ascending(pairs[USER].to_numpy())]

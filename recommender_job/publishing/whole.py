@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from recommender_job.errors import OutputRefused
 from recommender_job.publishing.different import Different
 from recommender_job.safeguards import ChecksConfig
+from recommender_job.storage.buckets import ascending
 from recommender_job.storage.database import Transaction
 from recommender_job.tables import EXPERIENCE, USER
+
+Ints = NDArray[np.int64]
 
 _ACTION = (
     "Nothing was switched. Build it with dry_run=true and `{setting}`=0 and look at it; if such lists are wanted, set"
@@ -75,22 +79,29 @@ def _shared(lists: pd.DataFrame, live: pd.DataFrame) -> tuple[float, int]:
     """Sum of the shares that stand in both lists, over the users who have both, and how many those are."""
     if lists.empty or live.empty:
         return 0.0, 0
-    users = np.unique(lists[USER].to_numpy())
-    ids = np.unique(np.concatenate([lists[EXPERIENCE].to_numpy(), live[EXPERIENCE].to_numpy()]))
-    place = np.minimum(np.searchsorted(users, live[USER].to_numpy()), len(users) - 1)
-    live = live[users[place] == live[USER].to_numpy()]
-    owner, place = (
-        np.searchsorted(known, np.concatenate([lists[name].to_numpy(), live[name].to_numpy()]))
-        for known, name in ((users, USER), (ids, EXPERIENCE))
-    )
-    pairs = np.sort(owner * len(ids) + place)
-    twice = pairs[:-1][pairs[1:] == pairs[:-1]] // len(ids)
-    shared, here, there = (
-        np.bincount(own, minlength=len(users)) for own in (twice, owner[: len(lists)], owner[len(lists) :])
-    )
-    shorter = np.minimum(here, there)
-    compared = shorter > 0
-    return float((shared[compared] / shorter[compared]).sum()), int(compared.sum())
+    users, rows, here = _as_rows(lists)
+    others, other_rows, there = _as_rows(live)
+    both, a, b = np.intersect1d(users, others, assume_unique=True, return_indices=True)
+    rows, here, other_rows, there = rows[a], here[a], other_rows[b], there[b]
+    shared = np.zeros(len(both), np.int64)
+    # Lists are short: held to one another place by place they take less than sorting all pairs does.
+    for place in range(other_rows.shape[1]):
+        shared += (rows == other_rows[:, place, np.newaxis]).any(axis=1) & (place < there)
+    return float((shared / np.minimum(here, there)).sum()), len(both)
+
+
+def _as_rows(lists: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
+    """The users of lists, ascending; their experiences, a row each, filled up by the last of them; their lengths.
+
+    Args:
+        lists: `user_id`, `experience_id`; not empty.
+    """
+    order = ascending(lists[USER].to_numpy())
+    owner, member = lists[USER].to_numpy()[order], lists[EXPERIENCE].to_numpy()[order]
+    starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
+    count = np.diff(starts, append=len(owner))
+    places = np.minimum(np.arange(count.max()), count[:, np.newaxis] - 1)
+    return owner[starts], member[starts[:, np.newaxis] + places], count
 
 
 def check_overlap(config: ChecksConfig, figures: dict[str, Any]) -> None:

@@ -85,20 +85,15 @@ class RunFolder:
     @contextlib.contextmanager
     def table_writer(self, name: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
         """Writes a Parquet file part by part; it is there, whole, when the block ends without an error."""
-        with writing(self.url(name)), self.scratch(name) as local:
-            whole = local / "whole"
-            # Moments hardly repeat: a dictionary of them costs more time than all the rest.
-            repeating = [field.name for field in schema if not pa.types.is_timestamp(field.type)]
-            with pq.ParquetWriter(
-                whole, schema, write_page_checksum=True, compression="zstd", use_dictionary=repeating
-            ) as writer:
-                yield writer.write_table
-
-            def copy(file: IO[bytes]) -> None:
-                with whole.open("rb") as source:
-                    shutil.copyfileobj(source, file)
-
-            self._write(self.path / name, copy)
+        # Moments hardly repeat: a dictionary of them costs more time than all the rest.
+        repeating = [field.name for field in schema if not pa.types.is_timestamp(field.type)]
+        with (
+            self._replacing(self.path / name) as file,
+            pq.ParquetWriter(
+                file, schema, write_page_checksum=True, compression="zstd", use_dictionary=repeating
+            ) as writer,
+        ):
+            yield writer.write_table
 
     @contextlib.contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
@@ -221,13 +216,19 @@ class RunFolder:
                 raise
 
     def _write(self, path: UPath, write: Callable[[IO[bytes]], Any]) -> None:
+        with self._replacing(path) as file:
+            write(file)
+
+    @contextlib.contextmanager
+    def _replacing(self, path: UPath) -> Iterator[IO[bytes]]:
+        """A file to write; it is there, whole, when the block ends without an error."""
         with writing(str(path)):
             if not self._is_local:
                 # An object store shows an object only once it is sent: so write it here first, then send it whole.
                 with tempfile.TemporaryDirectory() as local:
                     whole = Path(local) / "whole"
                     with whole.open("w+b") as file:
-                        write(file)
+                        yield file
                     path.fs.put_file(str(whole), path.path)
                 return
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -237,7 +238,7 @@ class RunFolder:
             temporary = Path(path.parent.path) / f".{path.name}.{uuid.uuid4().hex}.tmp"
             try:
                 with temporary.open("w+b") as file:
-                    write(file)
+                    yield file
                     file.flush()
                     os.fsync(file.fileno())
                 temporary.replace(path.path)

@@ -96,7 +96,7 @@ def spool_source(
     with spool_writer(into, schema) as writer:
         rows = BinaryRows(schema, writer.write_table)
         with rows.sink() as sink:
-            written = query.copy_out(transaction, parameters, sink, select=rows.select, binary=True)
+            written = query.copy_out(transaction, parameters, sink, select=", ".join(schema.names), binary=True)
     if rows.rows < written:
         query.refuse_nulls(*query.nulls(transaction, parameters))
         raise query.broken("a column was null in a row, and no longer when the nulls were counted")

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender_job.storage import binary_rows
@@ -23,7 +23,7 @@ from recommender_job.tables import SOURCE_RATINGS
 FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)
 A_MOMENT = datetime(1969, 12, 31, 23, 59, 59, 999999, UTC)
 QUERY = """
-    select {select} from (
+    select * from (
         values (1::bigint, -2::bigint, 4.5::real, timestamptz '1969-12-31 23:59:59.999999+00', timestamptz 'infinity'),
             (-9223372036854775808, 9223372036854775807, null, '-infinity', '0001-01-01 00:00:00+00'),
             (3, 4, 'NaN', '4713-01-01 00:00+00 BC', '9999-12-31 23:59:59.999999+00'),
@@ -39,14 +39,16 @@ class Full(Exception):
 def copied(database: Database, query: str) -> bytes:
     sink = io.BytesIO()
     with database.transaction() as transaction:
-        transaction.copy_out(query.format(select=BinaryRows(SOURCE_RATINGS, print).select), {}, sink, binary=True)
+        transaction.copy_out(query, {}, sink, binary=True)
     return sink.getvalue()
 
 
-def taken(writes: Sequence[bytes], block: int = 8 * 2**20) -> tuple[BinaryRows, list[pa.Table]]:
+def taken(
+    writes: Sequence[bytes], block: int = 2**19, rows_at_once: int = 1, schema: pa.Schema = SOURCE_RATINGS
+) -> tuple[BinaryRows, list[pa.Table]]:
     tables: list[pa.Table] = []
-    with patch.object(binary_rows, "BLOCK", block):
-        rows = BinaryRows(SOURCE_RATINGS, tables.append)
+    with patch.object(binary_rows, "BLOCK", block), patch.object(binary_rows, "ROWS", rows_at_once):
+        rows = BinaryRows(schema, tables.append)
         with rows.sink() as sink:
             for data in writes:
                 sink.write(data)
@@ -65,39 +67,69 @@ def test_values(database: Database) -> None:
     assert table["rating"].null_count == 1
 
 
-ROWS = "select {{select}} from (select n::bigint as user_id, 2::bigint as experience_id, 3::real as rating, {moment} as"
+ROWS = "select * from (select n::bigint as user_id, 2::bigint as experience_id, {rating} as rating, {moment} as"
 ROWS += " rated_at, now() as updated_at from generate_series(1, 100) as n) as rows"
+EVERY = ROWS.format(rating="3::real", moment="now()")
 
 
-def test_the_same_rows_whatever_comes_at_once(database: Database) -> None:
-    whole = copied(database, ROWS.format(moment="now()"))
+@pytest.mark.parametrize("null", ["false", "true", "n = 1", "n = 100", "n > 50", "mod(n, 3) = 0"])
+def test_the_same_rows_whatever_comes_at_once(database: Database, null: str) -> None:
+    whole = copied(database, ROWS.format(rating=f"case when not ({null}) then n::real end", moment="now()"))
+    with database.transaction() as transaction:
+        expected = transaction.rows(f"select n, {null} as is_null from generate_series(1, 100) as n")
     cut = st.lists(st.integers(0, len(whole)), max_size=8).map(sorted)
 
-    @given(cut, st.sampled_from([1, 63, 64, 1000]))
-    def check(places: list[int], block: int) -> None:
+    @given(cut, st.sampled_from([1, 57, 58, 59, 1000]), st.sampled_from([1, 7, 1000]))
+    def check(places: list[int], block: int, at_once: int) -> None:
         ends = [0, *places, len(whole)]
-        rows, tables = taken([whole[a:b] for a, b in itertools.pairwise(ends)], block)
-        assert pa.concat_tables(tables)["user_id"].to_pylist() == list(range(1, 101))
+        rows, tables = taken([whole[a:b] for a, b in itertools.pairwise(ends)], block, at_once)
+        table = pa.concat_tables(tables)
+        assert table["user_id"].to_pylist() == list(range(1, 101))
+        assert table["rating"].to_pylist() == [None if row["is_null"] else row["n"] for row in expected]
         assert rows.rows == 100
+        assert all(len(one) >= at_once for one in tables[:-1])
 
     check()
 
 
+def test_every_column_may_be_null(database: Database) -> None:
+    kinds = {
+        "bigint": (pa.int64(), 7),
+        "real": (pa.float32(), 2.5),
+        "timestamptz": (SOURCE_RATINGS.field("rated_at").type, A_MOMENT),
+    }
+    names = dict(zip("abc", kinds, strict=True))
+    schema = pa.schema([pa.field(name, kinds[kind][0]) for name, kind in names.items()])
+    some = st.tuples(*(st.sampled_from([value, None]) for _, value in kinds.values()))
+
+    @settings(deadline=None)
+    @given(st.lists(some, min_size=1, max_size=9), st.sampled_from([1, 20, 38]))
+    def check(rows: list[tuple[Any, ...]], block: int) -> None:
+        values = ", ".join("(" + ", ".join("null" if one is None else f"'{one}'" for one in row) + ")" for row in rows)
+        columns = ", ".join(f"{name}::{kind}" for name, kind in names.items())
+        whole = copied(database, f"select {columns} from (values {values}) as v (a, b, c)")
+        _, tables = taken([whole], block, schema=schema)
+        assert [tuple(row.values()) for row in pa.concat_tables(tables).to_pylist()] == rows
+
+    check()
+
+
+@pytest.mark.parametrize("rating", ["3::real", "case when mod(n, 3) > 0 then 3::real end"])
 @pytest.mark.parametrize("where", [1, 50, 100])
-def test_a_null_where_none_may_be_ends_the_taking(database: Database, where: int) -> None:
-    whole = copied(database, ROWS.format(moment=f"case when n <> {where} then now() end"))
+def test_a_null_where_none_may_be_ends_the_taking(database: Database, where: int, rating: str) -> None:
+    whole = copied(database, ROWS.format(rating=rating, moment=f"case when n <> {where} then now() end"))
     rows, tables = taken([whole[place : place + 64] for place in range(0, len(whole), 64)], 64)
     assert rows.rows == sum(map(len, tables)) < where
     assert rows.rows >= where - 3
 
 
 def test_no_rows(database: Database) -> None:
-    rows, tables = taken([copied(database, ROWS.format(moment="now()") + " where false")])
+    rows, tables = taken([copied(database, EVERY + " where false")])
     assert (rows.rows, tables) == (0, [])
 
 
 def test_what_the_taker_raises_reaches_the_writer(database: Database) -> None:
-    whole = copied(database, ROWS.format(moment="now()"))
+    whole = copied(database, EVERY)
     calls: list[Any] = []
 
     def take(table: pa.Table) -> None:
@@ -109,14 +141,14 @@ def test_what_the_taker_raises_reaches_the_writer(database: Database) -> None:
             for place in range(len(whole)):
                 sink.write(whole[place : place + 1])
 
-    with patch.object(binary_rows, "BLOCK", 64), pytest.raises(Full):
+    with patch.object(binary_rows, "BLOCK", 64), patch.object(binary_rows, "ROWS", 1), pytest.raises(Full):
         write()
     assert calls[0] is False
     assert len(calls) < 10
 
 
 def test_what_an_interrupted_copy_left_is_not_taken(database: Database) -> None:
-    whole, tables = copied(database, ROWS.format(moment="now()")), []
+    whole, tables = copied(database, EVERY), []
 
     def write() -> None:
         with BinaryRows(SOURCE_RATINGS, tables.append).sink() as sink:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender_job.storage.buckets import Buckets
+from recommender_job.storage.buckets import Buckets, ascending
 
 ROWS = st.lists(st.tuples(st.integers(0, 4), st.integers(-(2**63), 2**63 - 1), st.integers(0, 9)), max_size=30)
 
@@ -30,3 +30,9 @@ def test_every_row_is_in_its_bucket(tmp_path_factory: pytest.TempPathFactory, pa
 def test_a_place_that_is_taken_is_no_place(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         Buckets(tmp_path, 5, ["user_id"])
+
+
+@given(st.lists(st.one_of(st.integers(-3, 3), st.integers(-(2**17), 2**17), st.integers(-(2**63), 2**63 - 1))))
+def test_values_ascend_and_equal_ones_stay_as_they_stand(values: list[int]) -> None:
+    found = ascending(np.array(values, np.int64))
+    assert found.tolist() == sorted(range(len(values)), key=values.__getitem__)

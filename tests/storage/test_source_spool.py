@@ -36,7 +36,7 @@ def ratings(rows: int, updated: str = "timestamptz '2023-02-01 00:00+00'") -> st
 
 @pytest.fixture(autouse=True)
 def _small_blocks() -> Iterator[None]:
-    with patch.object(binary_rows, "BLOCK", 10_000):
+    with patch.object(binary_rows, "BLOCK", 10_000), patch.object(binary_rows, "ROWS", 150):
         yield
 
 
@@ -160,7 +160,7 @@ def test_a_connection_that_is_killed_half_way(database: Database, queries: Calla
     received = []
     unpack = BinaryRows._unpack
 
-    def kill_after_three(rows: BinaryRows, block: bytes) -> None:
+    def kill_after_three(rows: BinaryRows, block: bytes | None) -> None:
         received.append(1)
         if len(received) == 3:
             with database.transaction() as other:
