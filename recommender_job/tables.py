@@ -101,6 +101,14 @@ RATINGS = pa.DataFrameSchema(
     name="ratings",
 )
 
+
+def _ascends(lists: pd.DataFrame) -> bool:
+    """Whether each row's (user, rank) is above that of the row before; hence none stands twice."""
+    user, rank = lists[USER].to_numpy(), lists[RANK].to_numpy()
+    same = user[1:] == user[:-1]
+    return bool(((user[1:] > user[:-1]) | (same & (rank[1:] > rank[:-1]))).all())
+
+
 #: Top-N lists of one shard, ascending by user and rank: `rank` from 1, `predicted_rating` within the scale.
 LISTS = pa.DataFrameSchema(
     {
@@ -109,7 +117,7 @@ LISTS = pa.DataFrameSchema(
         EXPERIENCE: pa.Column("int64"),
         PREDICTED: pa.Column("float32"),
     },
-    unique=[USER, RANK],
+    checks=pa.Check(_ascends, error=f"rows must ascend by {USER} and {RANK}, and none may stand twice"),
     strict=True,
     ordered=True,
     name="lists",

@@ -186,7 +186,8 @@ def in_order(work: Callable[[int], Block], starts: range, threads: int, ahead: i
 
 
 def _refuse_not_finite(values: Floats, surely_finite: bool, what: str, users: NDArray[np.int64]) -> None:
-    if not surely_finite and not np.isfinite(values).all():
+    # The sum of finite numbers is finite, or beyond the highest there is: only then each is looked at.
+    if not surely_finite and not np.isfinite(values.sum()) and not np.isfinite(values).all():
         raise TrainingDiverged(
             f"A {what} of users {users[0]} to {users[-1]} is not a finite number.",
             action="Clear `refit` and what follows; if it persists, lower `model.learning_rate`.",

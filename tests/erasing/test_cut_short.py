@@ -80,14 +80,14 @@ def version_of(world: World) -> str:
 def test_stopped_before_any_file(world: World, monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
     shown, version, left = world.shown(), version_of(world), [writes]
 
-    def counted(self: RunFolder, *arguments: Any, write: Any = RunFolder._write) -> None:
+    def counted(self: RunFolder, path: Any, replacing: Any = RunFolder._replacing) -> Any:
         left[0] -= 1
         if left[0] < 0:
             raise Killed
-        write(self, *arguments)
+        return replacing(self, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "_write", counted)
+        patch.setattr(RunFolder, "_replacing", counted)
         with pytest.raises(Killed):
             world.erase()
     finish_and_check(world, shown, version)
