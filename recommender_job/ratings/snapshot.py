@@ -136,8 +136,11 @@ def _whole_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
         table = pa.Table.from_batches([batch])
         if held is not None and _first_of_each_key(pa.concat_tables([held.slice(len(held) - 1), table.slice(0, 1)]))[1]:
             yield held
-        elif held is not None:  # rare, and the only case in which rows are copied
-            table = pa.concat_tables([held, table]).combine_chunks()
+        elif held is not None:  # the only case in which rows are copied
+            last = int(np.flatnonzero(_first_of_each_key(held))[-1])
+            if last:  # held back, too, they would grow with every batch that begins within a key
+                yield held.slice(0, last)
+            table = pa.concat_tables([held.slice(last), table]).combine_chunks()
         held = table
     if held is not None:
         yield held

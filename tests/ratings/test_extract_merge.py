@@ -154,6 +154,19 @@ def test_rows_of_an_erased_user_enter_from_neither_side(merge_rows: MergeRows) -
     assert merged == Merged(rows=1, extracted=0, deleted=1)
 
 
+def test_keys_that_span_batches_do_not_gather_in_memory(tmp_path: Path) -> None:
+    rows: list[Row] = [(0, 0, 1, 0, 0), *((user, 0, 1, 0, moment) for user in range(1, 50) for moment in (1, 2))]
+    parts = Parts(*(tmp_path / f"{name}.parquet" for name in ("new", "old", "deletions")))
+    pq.write_table(as_table(rows), parts.new)
+    pq.write_table(OLD_RATINGS.empty_table(), parts.old)
+    pq.write_table(SOURCE_DELETIONS.empty_table(), parts.deletions)
+    written: list[pa.Table] = []
+    with patch.object(sorting, "_ROWS", 10):  # each batch of ten begins within a key
+        merge(parts, written.append, keep_old=True, erased=(), memory_mb=64, scratch=tmp_path)
+    assert pa.concat_tables(written)["user_id"].to_pylist() == list(range(50))
+    assert [len(table) for table in written] == [5] * 10
+
+
 def many(tmp_path: Path) -> Parts:
     parts = Parts(*(tmp_path / f"{name}.parquet" for name in ("new", "old", "deletions")))
     rows = 2_000_000

@@ -125,6 +125,11 @@ def test_nulls_are_counted_over_all_rows(spool: Spool, file: Path) -> None:
     assert caught.value.action == "Fill the column, or leave those rows out with `where updated_at is not null`."
 
 
+def test_a_null_in_the_last_row_alone_is_refused(spool: Spool) -> None:
+    with pytest.raises(SourceBroken, match="column updated_at is null in 1 of 1000 rows"):
+        spool(ratings(1000, updated="case when n < 1000 then now() end"))
+
+
 def test_a_null_that_is_gone_when_the_nulls_are_counted(spool: Spool) -> None:
     with pytest.raises(SourceBroken, match="was null in a row, and no longer when the nulls were counted"):
         spool(ratings(1000, updated="case when current_query() like 'copy (select count%%' then now() end"), above=0)
