@@ -84,25 +84,25 @@ def test_a_model_that_lies_in_files_makes_the_lists_of_one_in_memory(tmp_path: P
 
 
 def test_users_of_the_model_take_no_memory(tmp_path: Path, one_thread: Config) -> None:
-    """A byte for each of the 90,000 more would be seen; their vectors, factors, ids and biases are 18 MB."""
+    """A byte for each of the 290,000 more would be seen; their vectors, factors, ids and biases are 58 MB."""
     peaks = []
-    for known in (10_000, 100_000):
+    for known in (10_000, 300_000):
         folder = RunFolder(str(tmp_path), str(known))
         made(folder, known, np.arange(1_000) * 10)
         scored(one_thread, folder)  # what is made once, at the first time, does not count
         peaks.append(traced(lambda folder=folder: scored(one_thread, folder)))  # type: ignore[misc]
-    assert abs(peaks[1] - peaks[0]) < 60_000
+    assert peaks[1] - peaks[0] < 200_000
 
 
 def test_users_of_the_shard_take_no_memory(tmp_path: Path, one_thread: Config) -> None:
-    """Beyond those that are looked at together."""
+    """Beyond those that are looked at together; the ids of the 38,000 more are 304 kB."""
     peaks = []
-    for users in (2_000, 20_000):
+    for users in (2_000, 40_000):
         folder = RunFolder(str(tmp_path), str(users))
-        made(folder, 20_000, np.arange(users) * (20_000 // users))
+        made(folder, 40_000, np.arange(users) * (40_000 // users))
         scored(one_thread, folder)
         peaks.append(traced(lambda folder=folder: scored(one_thread, folder)))  # type: ignore[misc]
-    assert abs(peaks[1] - peaks[0]) < 60_000
+    assert peaks[1] - peaks[0] < 200_000
 
 
 @contextlib.contextmanager
