@@ -132,7 +132,7 @@ class Config(BaseSettings):
         ge=1,
         description="User-experience pairs that a thread scores at once, about 8 bytes of memory each. Beside them, a"
         " scoring task holds the experiences' side of the model and at most 50,000 users' ratings, however many users"
-        " there are.",
+        " there are; from 200 million pairs on, also a compiler, of 110 MiB.",
     )
     score_threads: int | None = Field(
         None, ge=1, le=1024, description="Threads of a scoring task; default: as many as it may run at once."

@@ -1,4 +1,4 @@
-"""Importing costs nothing: no TensorFlow, no pandas, no database, no settings."""
+"""Importing costs nothing: no TensorFlow, no Numba, no pandas, no database, no settings."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ DOORS = (
     "recommender_job.ranking.model",
     "recommender_job.ranking.serving",
 )
+
+
+#: The door to Numba.
+COMPILED = "recommender_job.scoring.compiled"
 
 
 def loaded(*modules: str) -> set[str]:
@@ -58,6 +62,7 @@ def test_the_light_modules_load_no_heavy_ones(modules: tuple[str, ...]) -> None:
         "psycopg2",
         "scipy",
         "implicit",
+        "numba",
         "pandera",
     }
     assert not loaded(*modules) & heavy
@@ -99,19 +104,20 @@ print(figures["n"], summary["rows"] > 100, *{{name.split(".")[0] for name in sys
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert told[:2] == ["40", "True"]
     assert "numpy" in told
-    assert not {*told} & {"tensorflow", "tf_keras", "tensorflow_recommenders", "implicit"}
+    assert not {*told} & {"tensorflow", "tf_keras", "tensorflow_recommenders", "implicit", "numba"}
 
 
 def test_a_large_catalogues_library_is_loaded_only_where_it_is_used() -> None:
     assert "implicit" not in loaded("recommender_job.evaluating.stage", "recommender_job.backtest")
 
 
-def test_no_module_but_the_doors_loads_tensorflow() -> None:
+def test_no_module_but_the_doors_loads_tensorflow_or_numba() -> None:
     names = [module.name for module in pkgutil.walk_packages(recommender_job.__path__, "recommender_job.")]
     assert set(DOORS) < set(names)
-    others = [name for name in names if name not in DOORS]
+    others = [name for name in names if name not in (*DOORS, COMPILED)]
     assert len(others) > 30
-    assert not loaded(*others) & {"tensorflow", "tf_keras", "tensorflow_recommenders", "airflow"}
+    assert not loaded(*others) & {"tensorflow", "tf_keras", "tensorflow_recommenders", "airflow", "numba"}
+    assert "numba" in loaded(COMPILED)
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -29,10 +29,11 @@ class Best:
     Args:
         rows: How many.
         k: How many of each; a row may hold fewer.
+        compiled: Whether to let `compiled.keep_best` do what it can. What is found is the same.
     """
 
-    def __init__(self, rows: int, k: int) -> None:
-        self._k = k
+    def __init__(self, rows: int, k: int, *, compiled: bool = False) -> None:
+        self._k, self._compiled = k, compiled
         # The value, turned so that the highest comes first, above 32 bits of the place.
         self._keys = np.full((rows, k), _NOTHING)
 
@@ -52,40 +53,27 @@ class Best:
         """The values, shape [rows, k]; -inf where there is none."""
         return np.where(self.there, _value(self._keys >> 32), np.float32(-np.inf))
 
-    def add(self, values: Floats, first: int = 0) -> None:
-        """Looks at the next piece of every row.
+    def add(self, values: Floats, first: int = 0, row: int = 0) -> None:
+        """Looks at the next piece of some rows.
 
         Args:
-            values: Shape [rows, n], C-contiguous; -inf is never among the best. Not a number must not occur.
-            first: Place of its first column; every earlier piece's places are lower.
+            values: Of so many rows, from `row` on; shape [b, n], C-contiguous. -inf is never among the best, and not a
+                number must not occur.
+            first: Place of their first column; every earlier piece's places are lower.
+            row: The first of the rows.
         """
-        columns = values.shape[1]
-        folded = _folded(values, ENOUGH * self._k)
-        width = folded.shape[1]
-        full = self._keys[:, -1] != _NOTHING
-        with np.errstate(over="ignore"):  # above the highest number there is
-            above = np.nextafter(_value(self._keys[:, -1] >> 32), np.float32(np.inf))
-        bound = np.where(full, above, LOWEST)
-        if not full.all() and width >= self._k:
-            bound = np.maximum(bound, np.sort(folded, axis=1)[:, width - self._k])
-        row, column = np.divmod(np.flatnonzero(folded >= bound[:, None]), width)
-        # A column of the folded row stands for every width-th one from it on.
-        flat = ((row * columns + column)[:, None] + np.arange(0, columns, width)).ravel()
-        found = values.reshape(-1)[flat]
-        reach = found >= np.repeat(bound[row], columns // width)
-        owner, place = np.divmod(flat[reach], columns)
-        self._merge(owner, _descending(found[reach]) << 32 | (place + first))
-
-    def _merge(self, rows: Places, keys: Places) -> None:
-        """Keeps the k first of what is there and of the keys given; `rows` is ascending."""
-        if not len(keys):
+        keys = self._keys[row : row + len(values)]
+        if not self._compiled:
+            keys[:] = _kept(values, first, keys)
             return
-        counts = np.bincount(rows, minlength=len(self._keys))
-        table = np.full((len(self._keys), self._k + int(counts.max())), _NOTHING)
-        table[:, : self._k] = self._keys
-        table[rows, np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows] + self._k] = keys
-        table.sort(axis=1)
-        self._keys = table[:, : self._k].copy()
+        # Loading it takes as long as finding the best of a million rows.
+        from recommender_job.scoring.compiled import MOST, keep_best
+
+        left = np.ones(len(values), np.bool_)
+        if self._k <= MOST:
+            keep_best(values, first, keys, left)
+        if left.any():
+            keys[left] = _kept(values[left], first, keys[left])
 
 
 def best(values: Floats, k: int) -> tuple[Places, NDArray[np.bool_]]:
@@ -101,6 +89,38 @@ def best(values: Floats, k: int) -> tuple[Places, NDArray[np.bool_]]:
     found = Best(len(values), k)
     found.add(values)
     return found.places, found.there
+
+
+def _kept(values: Floats, first: int, keys: Places) -> Places:
+    """The k best of what is kept of each row and of the next piece of it."""
+    columns, k = values.shape[1], keys.shape[1]
+    folded = _folded(values, ENOUGH * k)
+    width = folded.shape[1]
+    full = keys[:, -1] != _NOTHING
+    with np.errstate(over="ignore"):  # above the highest number there is
+        above = np.nextafter(_value(keys[:, -1] >> 32), np.float32(np.inf))
+    bound = np.where(full, above, LOWEST)
+    if not full.all() and width >= k:
+        bound = np.maximum(bound, np.sort(folded, axis=1)[:, width - k])
+    row, column = np.divmod(np.flatnonzero(folded >= bound[:, None]), width)
+    # A column of the folded row stands for every width-th one from it on.
+    flat = ((row * columns + column)[:, None] + np.arange(0, columns, width)).ravel()
+    found = values.reshape(-1)[flat]
+    reach = found >= np.repeat(bound[row], columns // width)
+    owner, place = np.divmod(flat[reach], columns)
+    return _merged(keys, owner, _descending(found[reach]) << 32 | (place + first))
+
+
+def _merged(kept: Places, rows: Places, keys: Places) -> Places:
+    """The k first of what is kept of each row and of the keys given; `rows` is ascending."""
+    if not len(keys):
+        return kept
+    k, counts = kept.shape[1], np.bincount(rows, minlength=len(kept))
+    table = np.full((len(kept), k + int(counts.max())), _NOTHING)
+    table[:, :k] = kept
+    table[rows, np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows] + k] = keys
+    table.sort(axis=1)
+    return table[:, :k]
 
 
 def _folded(values: Floats, least: int) -> Floats:

@@ -16,7 +16,7 @@ from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.scoring.best import Places
 from recommender_job.scoring.offering import Offering
-from recommender_job.scoring.order import STRETCH, Order
+from recommender_job.scoring.order import STRETCH, Means, Order
 from recommender_job.scoring.predicted import PredictedRatings, UserRows
 from recommender_job.scoring.product import Floats
 from recommender_job.scoring.rules import Rules
@@ -26,6 +26,10 @@ from recommender_job.settings import Devices
 
 #: Blocks that each thread may be ahead of whoever takes them, where a block holds nothing but lists.
 AHEAD = 4
+#: Values that a thread holds where loops are compiled: 1.6 MB, which stay in the cache from one loop to the next.
+CACHED = 400_000
+#: Users of a block then: from one block to the next, threads wait for one another.
+TOGETHER = 4096
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,19 @@ class Scorer:
         self._offering = Offering(rules, self._m)
         self._keep_every = keep_every
 
-    def known(self, users: NDArray[np.int64], rated: pd.DataFrame, threads: int) -> Known | None:
+    def known(self, users: NDArray[np.int64], rated: pd.DataFrame, threads: int, *, compiled: bool) -> Known | None:
         """What relevance knows of users, ascending, by their ids and their ratings; None where it picks nothing."""
-        return self._wanted.known(users, rated, threads) if self._wanted is not None else None
+        return self._wanted.known(users, rated, threads, compiled=compiled) if self._wanted is not None else None
 
     def top(
-        self, users: NDArray[np.int64], taken: Taken, block_pairs: int, known: Known | None, threads: int
+        self,
+        users: NDArray[np.int64],
+        taken: Taken,
+        block_pairs: int,
+        known: Known | None,
+        threads: int,
+        *,
+        compiled: bool,
     ) -> Iterator[Block]:
         """The best experiences of each user that the user does not have yet, block by block.
 
@@ -105,45 +116,53 @@ class Scorer:
             block_pairs: Pairs whose values a thread holds; those of one user's stretch at least, whatever it says.
             known: Of the users.
             threads: Blocks scored at once.
+            compiled: Whether loops are compiled; the lists are the same.
 
         Raises:
             TrainingDiverged: A predicted rating or a relevance is not a finite number.
         """
         group = self._predicted.group
         held = self._m if self._keep_every else min(self._m, STRETCH)
+        size = max(1, block_pairs // held)
+        together = min(size, CACHED // held) // group * group or min(size, group)
+        if compiled and not self._keep_every:
+            size = max(size, TOGETHER)
         # Few users are divided among the threads rather than scored in one block.
-        size = min(max(1, block_pairs // held), max(group, -(-len(users) // (4 * threads))))
+        size = min(size, max(group, -(-len(users) // (4 * threads))))
         size = size // group * group or size
+        means = Means(together if compiled else size, compiled)
 
         def work(start: int) -> Block:
             stop = min(start + size, len(users))
             with np.errstate(all="ignore"):  # what is not finite is looked for; it is a thread's own setting
-                return self._block(users[start:stop], start, taken.within(start, stop), known)
+                return self._block(users[start:stop], start, taken, known, means)
 
         yield from in_order(work, range(0, len(users), size), threads, 1 if self._keep_every else AHEAD * threads)
 
-    def _block(self, users: NDArray[np.int64], start: int, taken: tuple[Places, Places], known: Known | None) -> Block:
+    def _block(self, users: NDArray[np.int64], start: int, taken: Taken, known: Known | None, means: Means) -> Block:
         rows, everybody = self._predicted.rows(users), np.arange(len(users))
         every = np.empty((len(users), self._m), np.float32) if self._keep_every else None
 
         def predict(own: Places, first: int, out: Floats) -> None:
-            sure = self._predicted.every(rows if len(own) == len(users) else rows.of(own), out, first)
+            sure = self._predicted.every(rows.of(own), out, first)
             _refuse_not_finite(out, sure, "predicted rating", users)
             if every is not None:
                 every[own, first : first + out.shape[1]] = out
 
         def want(own: Places, first: int, out: Floats) -> None:
             if self._wanted is not None and known is not None:
-                sure = self._wanted.into(known, start, own, out, first)
+                sure = self._wanted.into(known, start, own, out, first, compiled=means.compiled)
                 _refuse_not_finite(out, sure, "relevance", users)
 
         if self._wanted is None:
-            order = Order(len(users), self._m, predict, taken, self._offering.pinned)
+            order = Order(len(users), self._m, predict, taken, start, self._offering.pinned, means)
             columns, scores = self._offering.walk(order, len(users), self._n)
         else:
-            for first in range(0, self._m, STRETCH) if self._predict_every else ():
-                predict(everybody, first, np.empty((len(users), min(STRETCH, self._m - first)), np.float32))
-            order = Order(len(users), self._m, want, taken, self._offering.pinned)
+            for begin in range(0, len(users), means.together) if self._predict_every else ():
+                own = everybody[begin : begin + means.together]
+                for first in range(0, self._m, STRETCH):
+                    predict(own, first, np.empty((len(own), min(STRETCH, self._m - first)), np.float32))
+            order = Order(len(users), self._m, want, taken, start, self._offering.pinned, means)
             columns, _ = self._offering.walk(order, len(users), self._walked)
             columns, scores = self._rated(rows, columns, users)
         places, there = self._offering.places(columns), columns < self._offering.none

@@ -22,8 +22,10 @@ from recommender_job.tables import EXPERIENCE, LISTS, PREDICTED, RANK, USER, che
 #: Users of a block and their predicted ratings of every experience, shape [users, experiences].
 OnScores = Callable[[NDArray[np.int64], NDArray[np.float32]], None]
 
-#: Rows of a part, about.
-PART_ROWS = 100_000
+#: Pairs after which loops are compiled: NumPy alone takes as long for them as loading the compiler does.
+COMPILED_FROM = 200_000_000
+#: Rows of a part, about: checking one takes milliseconds, whatever its size.
+PART_ROWS = 400_000
 
 
 class ListMaker:
@@ -68,6 +70,7 @@ class ListMaker:
     ) -> None:
         self._experiences, self._scale, self._block_pairs = experiences, scale, block_pairs
         self._on_scores = on_scores
+        self._asked = 0
         self._threads = usable_threads(threads)
         with one_thread_each():
             self._scorer = Scorer(
@@ -102,13 +105,15 @@ class ListMaker:
         """
         if not len(users) or not len(self._experiences):
             return
-        taken = Taken.of(rated, users, self._experiences, self._threads)
+        self._asked += len(users) * len(self._experiences)
+        compiled = self._asked >= COMPILED_FROM
+        taken = Taken.of(rated, users, self._experiences, self._threads, compiled=compiled)
         if opt_outs is not None:
             taken += Taken.of(opt_outs, users, self._experiences, self._threads)  # relevance is not told of them
-        known = self._scorer.known(users, rated, self._threads)
+        known = self._scorer.known(users, rated, self._threads, compiled=compiled)
         columns: list[tuple[NDArray[np.generic], ...]] = []
         with one_thread_each():
-            for block in self._scorer.top(users, taken, self._block_pairs, known, self._threads):
+            for block in self._scorer.top(users, taken, self._block_pairs, known, self._threads, compiled=compiled):
                 owners = users[block.start : block.start + len(block.places)]
                 if self._on_scores and block.every is not None:
                     self._on_scores(owners, np.clip(block.every, *self._scale))

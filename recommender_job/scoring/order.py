@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from recommender_job.scoring.best import MULTIPLE, Best, Places
 from recommender_job.scoring.product import Floats
+from recommender_job.scoring.taken import LOW, Taken
 
 #: Experiences whose values stand in memory at once. Always the same: the last bits depend on where a stretch begins.
 STRETCH = 8192
@@ -16,53 +18,88 @@ STRETCH = 8192
 Fill = Callable[[Places, int, Floats], None]
 
 
+@dataclass(frozen=True)
+class Means:
+    """How the values of a block are worked on; what comes out is the same.
+
+    Args:
+        together: Users whose values stand in memory at once.
+        compiled: Whether loops are compiled, for which NumPy has no call.
+    """
+
+    together: int
+    compiled: bool
+
+
 class Order:
     """Values of every pair of a block, in which what a user may not have is not looked at.
 
-    Where they fit into one stretch, they are computed once and kept.
+    They are computed piece by piece, and again for users whose walk goes further: nobody's values are kept.
 
     Args:
         users: How many.
         experiences: m.
         fill: Computes values.
-        taken: Place of the user, ascending, and of the experience, of what users may not have.
+        taken: What users may not have.
+        start: Place among the users of `taken` of the first of the block.
         pinned: Places of experiences that stand apart, and are never among the best.
+        means: How they are worked on.
     """
 
-    def __init__(self, users: int, experiences: int, fill: Fill, taken: tuple[Places, Places], pinned: Places) -> None:
-        self._experiences, self._fill, self._taken, self._pinned = experiences, fill, taken, pinned
-        self._all = np.arange(users)
-        self._kept: Floats | None = None
+    def __init__(
+        self, users: int, experiences: int, fill: Fill, taken: Taken, start: int, pinned: Places, means: Means
+    ) -> None:
+        self._experiences, self._fill, self._pinned, self._means = experiences, fill, pinned, means
+        self._taken, self._start = taken, start
+        widest = _width(min(experiences, STRETCH))
+        self._buffer = np.empty(min(users, means.together) * widest, np.float32)
         #: Values of the pinned experiences, shape [users, p]; -inf for what a user may not have. There from the first
         #: look at the best of all users on.
         self.pinned = np.empty((users, len(pinned)), np.float32)
 
     def best(self, users: Places, k: int) -> Best:
         """The k best of some users, by their places, ascending; at the first time, of all of them."""
-        found = Best(len(users), k)
-        if self._experiences <= STRETCH:
-            if self._kept is None:
-                self._kept = self._values(self._all, 0)
-            found.add(self._kept if len(users) == len(self._all) else self._kept[users])
-            return found
-        for first in range(0, self._experiences, STRETCH):
-            found.add(self._values(users, first), first)
+        found, together = Best(len(users), k, compiled=self._means.compiled), self._means.together
+        for start in range(0, len(users), together):
+            own = users[start : start + together]
+            for first in range(0, self._experiences, STRETCH):
+                found.add(self._values(own, first), first, start)
         return found
 
     def _values(self, users: Places, first: int) -> Floats:
         columns = min(STRETCH, self._experiences - first)
-        # With columns of -inf at the end so that rows can be folded.
-        values = np.empty((len(users), -(-columns // MULTIPLE) * MULTIPLE), np.float32)
+        width = _width(columns)
+        values = self._buffer[: len(users) * width].reshape(len(users), width)
         values[:, columns:] = -np.inf
         self._fill(users, first, values[:, :columns])
-        owner, place = self._taken
-        if columns < self._experiences:
-            row = np.searchsorted(users, owner).clip(max=len(users) - 1)
-            here = (users[row] == owner) & (place >= first) & (place < first + columns)
-            owner, place = row[here], place[here]
-        values[owner, place - first] = -np.inf
-        pins = np.flatnonzero((self._pinned >= first) & (self._pinned < first + columns))
-        here = self._pinned[pins] - first
-        self.pinned[users[:, None], pins] = values[:, here]
-        values[:, here] = -np.inf
+        self._leave_out(values, users, first)
+        if len(self._pinned):
+            pins = np.flatnonzero((self._pinned >= first) & (self._pinned < first + columns))
+            here = self._pinned[pins] - first
+            self.pinned[users[:, None], pins] = values[:, here]
+            values[:, here] = -np.inf
         return values
+
+    def _leave_out(self, values: Floats, users: Places, first: int) -> None:
+        """Writes -inf where users may not have an experience."""
+        begin = self._start + int(users[0])
+        rows = np.full(users[-1] - users[0] + 1, -1)
+        rows[users - users[0]] = np.arange(len(users))
+        for keys in self._taken.keys(begin, begin + len(rows)):
+            if self._means.compiled:
+                from recommender_job.scoring.compiled import leave_out
+
+                leave_out(values, keys, begin, rows, first)
+            else:
+                row, column = rows[(keys >> 32) - begin], (keys & LOW) - first
+                here = (row >= 0) & (column >= 0) & (column < values.shape[1])
+                values[row[here], column[here]] = -np.inf
+
+
+def _width(columns: int) -> int:
+    """Columns of rows that can be folded.
+
+    An odd multiple, or else the same column of many rows could share one place in a processor's cache: where it is a
+    power of two, products take half as long again.
+    """
+    return (-(-columns // MULTIPLE) | 1) * MULTIPLE

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.scoring.card import CardNetwork, cards_of
 from recommender_job.scoring.networks import Network, Shifts
-from recommender_job.scoring.product import Floats, Product
+from recommender_job.scoring.product import Floats, Product, longest
 from recommender_job.settings import Devices
 
 
@@ -20,15 +20,19 @@ class UserRows:
 
     Args:
         linear: Shape [b, f].
+        length: No row of `linear` is longer.
         shifts: For each model with hidden layers, those of b users.
     """
 
     linear: Floats
+    length: float
     shifts: list[Shifts]
 
     def of(self, users: NDArray[np.int64]) -> UserRows:
-        """Those of some of the users, by their places."""
-        return UserRows(self.linear[users], [[layer[users] for layer in shifts] for shifts in self.shifts])
+        """Those of some of the users, by their places, ascending."""
+        chosen = slice(users[0], users[-1] + 1) if users[-1] - users[0] < len(users) else users
+        shifts = [[layer[chosen] for layer in shifts] for shifts in self.shifts]
+        return UserRows(self.linear[chosen], self.length, shifts)
 
 
 class PredictedRatings:
@@ -87,7 +91,8 @@ class PredictedRatings:
             weight, model_of_bias = self._predictor.bias
             constant += weight * (model_of_bias.mean + model_of_bias.user[model_of_bias.users.encode(users)])
         last = np.stack([constant, np.ones(len(users))], axis=1).astype(np.float32)
-        return UserRows(np.concatenate([*linear, last], axis=1), shifts)
+        joined = np.concatenate([*linear, last], axis=1)
+        return UserRows(joined, longest(joined), shifts)
 
     def every(self, rows: UserRows, out: Floats, first: int = 0) -> bool:
         """Writes the ratings of every pair of the experiences from `first` on, not clipped.
@@ -103,7 +108,7 @@ class PredictedRatings:
         for place, (network, shifts) in enumerate(zip(self._networks, rows.shifts, strict=True)):
             network.every(shifts, out, first, add=place > 0)
         self._product.into(rows.linear, out, first, add=bool(self._networks))
-        return not self._networks and self._product.surely_finite(rows.linear)
+        return not self._networks and self._product.surely_finite(rows.length)
 
     def some(self, rows: UserRows, places: NDArray[np.int64], there: NDArray[np.bool_]) -> Floats:
         """The ratings of some pairs of each user, computed for each user alone.

@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 #: Columns multiplied at once.
 TILE = 2048
 #: Rows multiplied at once, the fastest first; a row alone has no place to depend on.
-GROUPS = (48, 8, 1)
+GROUPS = (96, 8, 1)
 #: What is proven to stay below that is a finite float32 however it is added up.
 LARGE = 1e38
 
@@ -36,14 +36,14 @@ class Product:
         self._matrix = np.concatenate(parts)
         self.group = _group(self._matrix[:, :TILE])
         tiles = (self._matrix[:, start : start + TILE] for start in range(0, self._matrix.shape[1], TILE))
-        self._longest = float(np.max([0.0, *(_longest(tile, axis=0) for tile in tiles)]))
+        self._longest = float(np.max([0.0, *(longest(tile, axis=0) for tile in tiles)]))
 
-    def surely_finite(self, rows: Floats) -> bool:
-        """Whether products with these rows, of shape [b, f], are finite numbers for certain, by Cauchy and Schwarz.
+    def surely_finite(self, length: float) -> bool:
+        """Whether products with rows of that length at most are finite numbers for certain, by Cauchy and Schwarz.
 
         If not, they may still be.
         """
-        return _longest(rows, axis=1) * self._longest < LARGE
+        return length * self._longest < LARGE
 
     def into(self, rows: Floats, out: Floats, first: int = 0, *, add: bool = False) -> None:
         """Writes `rows @ matrix[:, first : first + n]`, or adds it.
@@ -98,7 +98,7 @@ def one_thread_each() -> AbstractContextManager[object]:
     return limits
 
 
-def _longest(vectors: Floats, axis: int) -> float:
+def longest(vectors: Floats, axis: int = 1) -> float:
     """Length of the longest of the vectors that lie along an axis; not a number where one of them is none."""
     return float(np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=axis).max(initial=0)))
 

@@ -15,7 +15,8 @@ from recommender_job.tables import EXPERIENCE, USER
 ROWS = 2**19
 #: Ids that lie in a range of so many times their number are looked up in a table of the whole range.
 SPREAD = 8
-_LOW = 0xFFFFFFFF
+#: The bits of the experience.
+LOW = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,36 @@ class Taken:
 
     @classmethod
     def of(
-        cls, rated: pd.DataFrame, users: NDArray[np.int64], experiences: NDArray[np.int64], threads: int = 1
+        cls,
+        rated: pd.DataFrame,
+        users: NDArray[np.int64],
+        experiences: NDArray[np.int64],
+        threads: int = 1,
+        *,
+        compiled: bool = False,
     ) -> Taken:
-        """Where the rated pairs stand in `users` and `experiences`, both ascending; others are left away."""
+        """Where the rated pairs stand in `users` and `experiences`, both ascending; others are left away.
+
+        Args:
+            rated: `user_id`, `experience_id`.
+            users: Ids.
+            experiences: Ids.
+            threads: How many to use.
+            compiled: Whether to sort as `compiled.sort_pairs` does.
+        """
         user_of, experience_of = _Lookup(users), _Lookup(experiences)
         rows = rated[USER].to_numpy(), rated[EXPERIENCE].to_numpy()
 
         def run(start: int) -> NDArray[np.int64]:
             user, experience = user_of(rows[0][start : start + ROWS]), experience_of(rows[1][start : start + ROWS])
-            keys = (user << 32 | experience)[(user >= 0) & (experience >= 0)]
-            keys.sort()
+            keys = user << 32 | experience  # negative where one of them is
+            keys = keys[keys >= 0]
+            if compiled:
+                from recommender_job.scoring.compiled import sort_pairs
+
+                sort_pairs(keys, len(users), len(experiences))
+            else:
+                keys.sort()
             return keys
 
         starts = range(0, len(rated), ROWS)
@@ -52,18 +73,23 @@ class Taken:
         """The pairs of either."""
         return Taken((*self.runs, *other.runs))
 
+    def keys(self, start: int, stop: int) -> list[NDArray[np.int64]]:
+        """What the runs hold of the users from `start` up to `stop`; a pair may be in several."""
+        ends = np.array([start, stop]) << 32
+        return [run[slice(*run.searchsorted(ends))] for run in self.runs]
+
     def within(self, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Pairs of the users from `start` up to `stop`, each once, ascending.
 
         Returns:
             Place of the user, counted from `start`, and of the experience; shape [k] each.
         """
-        ends = np.array([start, stop]) << 32
-        cuts = [(run, *run.searchsorted(ends)) for run in self.runs]
-        keys = np.concatenate([np.zeros(0, np.int64), *(run[first:last] for run, first, last in cuts)])
-        keys.sort()
-        keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
-        return (keys >> 32) - start, keys & _LOW
+        keys = np.concatenate([np.zeros(0, np.int64), *self.keys(start, stop)])
+        keys.sort(kind="stable")  # which is quick where there are a few ascending runs
+        other = keys[1:] != keys[:-1]
+        if not other.all():
+            keys = keys[np.concatenate([[True], other])]
+        return (keys >> 32) - start, keys & LOW
 
 
 class _Lookup:

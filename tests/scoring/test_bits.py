@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recommender_job.scoring import product
-from recommender_job.scoring.lists import ListMaker
+from recommender_job.scoring import blocks, lists, order, product
+from recommender_job.scoring.lists import ListMaker, top_lists
 from recommender_job.scoring.rules import Rules
+from recommender_job.scoring.taken import Taken
 from tests.scoring import random_worlds as worlds
 
 USERS, EXPERIENCES = np.arange(5, 305, 2), np.arange(1, 700, 3)
@@ -37,9 +38,9 @@ def made(kind: str, relevance: str | None, users: np.ndarray = ASKED, **how: obj
         on_scores=lambda _, scores: every.append(scores),
         **{"block_pairs": 10_000, "threads": 1, **how},  # type: ignore[arg-type]
     )
-    lists = pd.concat(maker.lists(users, RATED, OPT_OUTS), ignore_index=True)
+    made = pd.concat(maker.lists(users, RATED, OPT_OUTS), ignore_index=True)
     bits = pd.Series(np.concatenate(every).view(np.int32).tolist(), index=users, name="every")
-    return lists.join(bits, on="user_id")
+    return made.join(bits, on="user_id")
 
 
 @pytest.mark.parametrize("relevance", RELEVANCE)
@@ -52,6 +53,54 @@ def test_the_same_bits(kind: str, relevance: str | None) -> None:
     for part in (ASKED[::3], ASKED[70:71], ASKED[::-7][::-1]):
         own = whole[whole["user_id"].isin(part)].reset_index(drop=True)
         pd.testing.assert_frame_equal(made(kind, relevance, part), own)
+
+
+@pytest.mark.parametrize("predict", ["all", "candidates"])
+@pytest.mark.parametrize("stretch", [100, order.STRETCH])
+@pytest.mark.parametrize("relevance", RELEVANCE)
+@pytest.mark.parametrize("kind", ["average", "factors"])
+def test_the_same_bits_where_loops_are_compiled(
+    monkeypatch: pytest.MonkeyPatch, kind: str, relevance: str | None, stretch: int, predict: str
+) -> None:
+    for module in (order, blocks):
+        monkeypatch.setattr(module, "STRETCH", stretch)
+    how = {
+        "n": 6,
+        "scale": (-1e9, 1e9),
+        "relevance": worlds.relevance(relevance, USERS, EXPERIENCES) if relevance else None,
+        "candidates": 20,
+        "predict": predict,
+    }
+    ask = worlds.predictor(kind, USERS, EXPERIENCES), ASKED, OFFERED, RATED, OPT_OUTS
+    every = made(kind, relevance)
+    found = [top_lists(*ask, block_pairs=3_000, rules=rules, **how) for rules in (None, RULES)]
+    monkeypatch.setattr(lists, "COMPILED_FROM", 1)
+    for together, cached in ((1, 1), (100, 20_000), (blocks.TOGETHER, blocks.CACHED)):
+        monkeypatch.setattr(blocks, "TOGETHER", together)
+        monkeypatch.setattr(blocks, "CACHED", cached)
+        for rules, expected in zip((None, RULES), found, strict=True):
+            own = top_lists(*ask, block_pairs=30_000, rules=rules, threads=2, **how)
+            pd.testing.assert_frame_equal(own, expected)
+    pd.testing.assert_frame_equal(made(kind, relevance, block_pairs=3_000), every)
+
+
+def test_loops_are_compiled_once_much_has_been_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same maker, whether at once or part by part."""
+    asked: list[bool] = []
+
+    def of(*_: object, compiled: bool, **__: object) -> Taken:
+        asked.append(compiled)
+        return Taken(())
+
+    monkeypatch.setattr(lists.Taken, "of", of)
+    monkeypatch.setattr(lists, "COMPILED_FROM", 3 * len(OFFERED) * 10)
+    how = {"n": 6, "scale": (-1e9, 1e9), "block_pairs": 3_000}
+    predictor = worlds.predictor("factors", USERS, EXPERIENCES)
+    maker, another = (ListMaker(predictor, OFFERED, **how) for _ in range(2))
+    for start in range(0, 40, 10):
+        list(maker.lists(ASKED[start : start + 10], RATED))
+    list(another.lists(ASKED[:30], RATED))
+    assert asked == [False, False, True, True, True]
 
 
 @pytest.mark.parametrize("kernel", ["Haswell", "Nehalem", ""])
@@ -91,14 +140,14 @@ def test_a_product_is_numpys(columns: int) -> None:
 def test_what_is_finite_for_certain_is(columns: int, broken: float) -> None:
     """Of 1e20 squared and of sums of squares beyond float32 nothing is promised."""
     matrix, rows = np.ones((4, columns), np.float32), np.ones((3, 4), np.float32)
-    assert product.Product([matrix]).surely_finite(rows)
+    assert product.Product([matrix]).surely_finite(product.longest(rows))
     for table, other in ((matrix, rows), (rows, matrix)):
         table[2, 2] = other[1, 1] = broken
         with np.errstate(all="ignore"):
-            assert not product.Product([matrix]).surely_finite(rows)
+            assert not product.Product([matrix]).surely_finite(product.longest(rows))
         table[:], other[:] = 1, 1
     matrix[0, -1] = np.nan
-    assert not product.Product([matrix]).surely_finite(rows)
+    assert not product.Product([matrix]).surely_finite(product.longest(rows))
 
 
 def test_as_many_threads_as_may_run_or_as_asked_for() -> None:

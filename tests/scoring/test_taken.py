@@ -43,11 +43,14 @@ def test_nobody_rated_anything(pairs: Callable[..., pd.DataFrame]) -> None:
 
 @pytest.mark.parametrize("rows", [1, 7, module.ROWS])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_rows_that_are_looked_up_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch, rows: int, threads: int) -> None:
+@pytest.mark.parametrize("compiled", [False, True])
+def test_rows_that_are_looked_up_a_few_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, rows: int, threads: int, compiled: bool
+) -> None:
     monkeypatch.setattr(module, "ROWS", rows)
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"user_id": random.integers(0, 30, 80), "experience_id": random.integers(0, 9, 80)})
-    taken = Taken.of(frame, np.arange(30), np.arange(9), threads)
+    taken = Taken.of(frame, np.arange(30), np.arange(9), threads, compiled=compiled)
     assert places(taken, 3, 20) == sorted({(u - 3, e) for u, e in frame.to_numpy().tolist() if 3 <= u < 20})
 
 
@@ -56,7 +59,7 @@ def test_every_block_has_exactly_its_own_pairs(data: st.DataObject, users: set[i
     rated = data.draw(st.lists(st.tuples(IDS, IDS), max_size=30))
     frame = pd.DataFrame(rated, columns=["user_id", "experience_id"], dtype="int64")
     people, things = np.array(sorted(users)), np.array(sorted(experiences))
-    taken = Taken.of(frame, people, things)
+    taken = Taken.of(frame, people, things, compiled=data.draw(st.booleans(), "compiled"))
     start = data.draw(st.integers(0, len(people)))
     stop = data.draw(st.integers(start, len(people)))
     found = {(int(people[start + u]), int(things[e])) for u, e in places(taken, start, stop)}

@@ -16,7 +16,8 @@ ASKED, OFFERED = np.arange(50), np.arange(220)
 
 @pytest.mark.parametrize("together", [1, 7, wanted.TOGETHER])
 @pytest.mark.parametrize("kind", ["interactions", "factors", "popularity"])
-def test_it_is_the_product(monkeypatch: pytest.MonkeyPatch, kind: str, together: int) -> None:
+@pytest.mark.parametrize("compiled", [False, True])
+def test_it_is_the_product(monkeypatch: pytest.MonkeyPatch, kind: str, together: int, compiled: bool) -> None:
     """Whatever number of a user's ratings is added up at once; somebody has rated everything, somebody nothing."""
     monkeypatch.setattr(wanted, "TOGETHER", together)
     model = worlds.relevance(kind, USERS, EXPERIENCES)
@@ -26,12 +27,13 @@ def test_it_is_the_product(monkeypatch: pytest.MonkeyPatch, kind: str, together:
     matrix, popularity = model.columns(OFFERED)
     expected = features.block(0, len(ASKED)) @ matrix + popularity
     made = wanted.Wanted(model, OFFERED)
-    known = made.known(ASKED, rated, 2)
+    known = made.known(ASKED, rated, 2, compiled=compiled)
     for start, users in ((0, range(50)), (3, range(8)), (40, [9]), (10, [0, 3, 4, 20])):
         for first, last in ((0, 220), (100, 220), (7, 8)):
             out = np.full((len(users), 230), 7, np.float32)
             own, width = np.array(users), last - first
-            assert made.into(known, start, own, out[:, :width], first) == (kind == "factors")
+            sure = made.into(known, start, own, out[:, :width], first, compiled=compiled)
+            assert sure == (kind == "factors")
             np.testing.assert_allclose(out[:, :width], expected[start + own, first:last], atol=1e-4)
             assert (out[:, width:] == 7).all()
     assert not matrix[:, :5].any()

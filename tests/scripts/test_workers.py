@@ -101,7 +101,13 @@ def test_workers_on_one_machine_have_nothing_in_common(values: dict[str, str], t
     assert all(tmp_path / "workers" / "2" in folder.parents for folder in second.folders)
     assert first.command != second.command
     assert (first.environment["WORKER_NAME"], second.environment["WORKER_NAME"]) == ("worker-1", "worker-2")
-    for name in ("AIRFLOW_HOME", "AIRFLOW__LOGGING__BASE_LOG_FOLDER", "RECOMMENDER_HOME", "MPLCONFIGDIR"):
+    for name in (
+        "AIRFLOW_HOME",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER",
+        "RECOMMENDER_HOME",
+        "MPLCONFIGDIR",
+        "NUMBA_CACHE_DIR",
+    ):
         assert first.environment[name] != second.environment[name], name
     for service in (first, second, native["airflow-scheduler"]):
         assert service.environment["RECOMMENDER_RUNS_URL"] == "s3://bucket/runs"

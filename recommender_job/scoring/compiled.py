@@ -1,0 +1,245 @@
+"""Loops for which NumPy has no call, compiled: threads that are in one do not wait for one another.
+
+Loading the compiler takes half a second and 110 MiB, the first call on a machine five seconds more. So they are for
+much work (`lists.COMPILED_FROM`); whoever calls them gets the same without them, to the bit, in more time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+F = TypeVar("F", bound=Callable[..., Any])
+Keys = NDArray[np.int64]
+Floats = NDArray[np.float32]
+#: Numbers whose widths Numba tells apart, and types for people do not. Places are unsigned where a loop is to be short:
+#: Python's could be negative, and would count from the end.
+Number = Any
+
+#: A row is folded into so many columns, each the highest of those that it stands for. Hardly more than k values reach
+#: what k of the columns reach.
+COLUMNS = 128
+#: The highest k.
+MOST = COLUMNS // 2
+#: Values that may reach the bound. Where more do, most are equal, and the row is left to others.
+REACHING = 4 * MOST
+#: Keys compared at once.
+_TOGETHER = 16
+#: Columns added up at once: they stay in the first-level cache.
+_WIDTH = 2048
+_LOWEST = np.finfo(np.float32).min
+_NOTHING = np.iinfo(np.int64).max
+
+
+def _compiled(function: F) -> F:
+    how = {"nogil": True, "error_model": "numpy"}
+    try:
+        made: F = numba.njit(**how, cache=True)(function)
+    except RuntimeError:  # there is no folder to keep it in: then each process compiles it
+        made = numba.njit(**how)(function)
+    return made
+
+
+@_compiled
+def add_rows(out: Floats, matrix: Floats, begins: Keys, ends: Keys, rows: Keys, together: int) -> None:
+    """Adds up rows of a matrix, so many in a sum of their own, one after the other, for each row of `out`.
+
+    Args:
+        out: What is added to, shape [b, n]. Changed.
+        matrix: Shape [m, n].
+        begins: Where in `rows` the rows for each of `out` begin, shape [b].
+        ends: Where they end.
+        rows: Numbers of rows of the matrix.
+        together: How many make a sum.
+    """
+    sums = np.empty(_WIDTH, np.float32)
+    for owner in range(len(out)):
+        for start in range(0, out.shape[1], _WIDTH):
+            width = min(_WIDTH, out.shape[1] - start)
+            own = out[owner, start : start + width]
+            for begin in range(begins[owner], ends[owner], together):
+                sums[:width] = matrix[rows[begin], start : start + width]
+                for place in range(begin + 1, min(begin + together, ends[owner])):
+                    row = matrix[rows[place], start : start + width]
+                    for column in range(width):
+                        sums[column] += row[column]
+                for column in range(width):
+                    own[column] += sums[column]
+
+
+@_compiled
+def sort_pairs(keys: Keys, users: int, experiences: int) -> None:
+    """Sorts keys of pairs, place of the user times 2**32 plus that of the experience: by counting, not by comparing.
+
+    Args:
+        keys: Shape [n]. Changed.
+        users: Above all of their places.
+        experiences: The same of the experiences.
+    """
+    by_experience = np.empty_like(keys)
+    _sort_by(keys, 0, experiences, by_experience)
+    _sort_by(by_experience, 32, users, keys)
+
+
+@_compiled
+def _sort_by(keys: Keys, shift: int, above: int, out: Keys) -> None:
+    """Writes keys by 32 of their bits; those that are equal there, in the order in which they stand."""
+    ends = np.zeros(above + 1, np.int64)
+    for key in keys:
+        ends[np.uint64((key >> shift & 0xFFFFFFFF) + 1)] += 1
+    for value in range(above):
+        ends[value + 1] += ends[value]
+    for key in keys:
+        place = np.uint64(key >> shift & 0xFFFFFFFF)
+        out[np.uint64(ends[place])] = key
+        ends[place] += 1
+
+
+@_compiled
+def leave_out(values: Floats, keys: Keys, begin: int, rows: Keys, first: int) -> None:
+    """Writes -inf where users may not have an experience.
+
+    Args:
+        values: Shape [b, n]. Changed.
+        keys: Place of the user times 2**32 plus that of the experience.
+        begin: Place of the first of the users.
+        rows: Row of each user from there on; negative: none.
+        first: Place of the experience of the first column.
+    """
+    for key in keys:
+        row, column = rows[(key >> 32) - begin], (key & 0xFFFFFFFF) - first
+        if row >= 0 and 0 <= column < values.shape[1]:
+            values[row, column] = -np.inf
+
+
+@_compiled
+def keep_best(values: Floats, first: int, keys: Keys, left: NDArray[np.bool_]) -> None:
+    """Keeps the k best of what is kept of each row and of the next piece of the row.
+
+    Args:
+        values: The pieces, shape [rows, n]. -inf is never kept, and not a number must not occur.
+        first: Place of their first column; above all places kept.
+        keys: What is kept, as `best.Best` keeps it, shape [rows, k], k up to `MOST`. Changed.
+        left: Written: which rows are left as they were, shape [rows].
+    """
+    columns, k = values.shape[1], keys.shape[1]
+    highest, turned = np.empty(COLUMNS, np.float32), np.empty(COLUMNS, np.int32)
+    reaching, order = np.empty(COLUMNS + 1, np.int64), np.empty(2 * k + REACHING, np.int64)
+    found = np.empty(k + REACHING + columns // COLUMNS + _TOGETHER, np.int64)
+    for row in range(len(values)):
+        kept = keys[row]
+        _fold(values[row], highest)
+        bound = max(_bound(highest, turned, k), np.float32(_LOWEST))
+        if kept[k - 1] != _NOTHING:
+            bound = max(bound, np.nextafter(_value(kept[k - 1]), np.float32(np.inf)))
+        count = 0
+        while count < k and kept[count] != _NOTHING:
+            found[count] = kept[count]
+            count += 1
+        count = _gather(values[row], first, highest, bound, reaching, found, count)
+        left[row] = count > k + REACHING
+        if not left[row]:
+            _sort(found, count, order)
+            for place in range(min(count, k)):
+                kept[place] = order[place]
+
+
+@_compiled
+def _fold(row: Floats, highest: Floats) -> None:
+    """Writes the highest of every `COLUMNS`-th value, from each of the first on."""
+    highest[:] = -np.inf
+    start = 0
+    while start + 4 * COLUMNS <= len(row):  # four at once: what is highest so far is read and written that much less
+        for column in range(COLUMNS):
+            one, two = row[np.uint64(start + column)], row[np.uint64(start + column + COLUMNS)]
+            three, four = row[np.uint64(start + column + 2 * COLUMNS)], row[np.uint64(start + column + 3 * COLUMNS)]
+            one, three = one if one > two else two, three if three > four else four
+            one = one if one > three else three
+            highest[column] = one if one > highest[column] else highest[column]
+        start += 4 * COLUMNS
+    while start < len(row):
+        for column in range(min(COLUMNS, len(row) - start)):
+            value = row[np.uint64(start + column)]
+            highest[column] = value if value > highest[column] else highest[column]
+        start += COLUMNS
+
+
+@_compiled
+def _bound(highest: Floats, turned: NDArray[np.int32], k: int) -> Number:
+    """What k of the columns reach, and no more of them unless some are equal."""
+    for column in range(COLUMNS):
+        turned[column] = _ordered(highest[column])
+    low, high = np.int64(turned.min()), np.int64(turned.max()) + 1
+    while high - low > 1:
+        middle = (low + high) >> 1
+        reach = np.int32(0)
+        for column in range(COLUMNS):
+            reach += np.int32(turned[column] >= np.int32(middle))
+        low, high = (middle if reach >= k else low), (high if reach >= k else middle)
+        if reach == k:
+            break
+    return _of_ordered(np.int32(low))
+
+
+@_compiled
+def _gather(
+    row: Floats, first: int, highest: Floats, bound: Number, reaching: Keys, found: Keys, count: Number
+) -> Number:
+    """Writes the keys of values that reach the bound behind the first `count`; how many there are then.
+
+    What is written is counted only if it is to be kept, or else overwritten by the next.
+    """
+    reach: Number = 0
+    for column in range(COLUMNS):
+        reaching[np.uint64(reach)] = column
+        reach += np.int64(highest[column] >= bound)
+    begin, room = count, len(found) - len(row) // COLUMNS - _TOGETHER
+    for number in range(reach):
+        for column in range(reaching[number], len(row), COLUMNS):
+            found[np.uint64(count)] = column
+            count += np.int64(row[np.uint64(column)] >= bound)
+        if count > room:
+            break
+    for number in range(begin, count):
+        column = found[number]
+        found[number] = _key(row[column], first + column)
+    return count
+
+
+@_compiled
+def _sort(found: Keys, count: int, order: Keys) -> None:
+    """Writes different keys in ascending order."""
+    whole = (count + _TOGETHER - 1) // _TOGETHER * _TOGETHER
+    found[count:whole] = _NOTHING
+    for number in range(count):
+        key, rank = found[number], np.int64(0)
+        for start in range(0, whole, _TOGETHER):
+            for other in range(_TOGETHER):
+                rank += np.int64(found[np.uint64(start + other)] < key)
+        order[np.uint64(rank)] = key
+
+
+@_compiled
+def _ordered(value: Number) -> Number:
+    """A whole number that is the higher, the higher the value."""
+    bits = np.float32(value + np.float32(0)).view(np.int32)
+    return np.int32(bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
+
+
+@_compiled
+def _of_ordered(ordered: Number) -> Number:
+    return np.int32(ordered ^ ((ordered >> np.int32(31)) & np.int32(0x7FFFFFFF))).view(np.float32)
+
+
+@_compiled
+def _key(value: Number, place: int) -> Number:
+    return ~np.int64(_ordered(value)) << 32 | place
+
+
+@_compiled
+def _value(key: Number) -> Number:
+    return _of_ordered(np.int32(~(key >> 32)))
