@@ -38,6 +38,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
     """The embedded PostgreSQL with a migrated template database."""
     home = tmp_path_factory.mktemp("server")
     url = embedded.start(home, "template")
+    with Database(url).autocommit() as session:
+        session.define("alter system set fsync = off", {})  # a database for each test is made sooner
+        session.define("select pg_reload_conf()", {})
     schema.migrate(Database(url))
     yield url
     embedded.stop(home)

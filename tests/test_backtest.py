@@ -16,6 +16,9 @@ from recommender_job.backtest import Backtest, backtest
 from recommender_job.config import load_config
 from recommender_job.errors import BadFile, NothingToTrainOn
 from recommender_job.ratings.columns import Columns
+from tests.graphs import kept_graphs
+
+__all__ = ["kept_graphs"]
 
 #: All vectors stay zero, so that every prediction is the mean of the training ratings and ties rank by experience.
 FLAT: dict[str, Any] = {

@@ -13,7 +13,10 @@ import pytest
 from recommender_job.backtest import Backtest, backtest
 from recommender_job.config import load_config
 from recommender_job.ratings.columns import Columns
+from tests.graphs import kept_graphs
 from tests.test_backtest import FLAT, NO_DATES, TEST, TRAIN, steady
+
+__all__ = ["kept_graphs"]
 
 TINY: dict[str, Any] = {"epochs": 2, "hidden_layers": (), "embedding_dimension": 2, "batch_size": 64}
 #: Two candidates, no matter how few pairs there are.

@@ -120,10 +120,17 @@ def test_no_module_but_the_doors_loads_tensorflow_or_numba() -> None:
     assert "numba" in loaded(COMPILED)
 
 
+def test_what_is_loaded_is_seen() -> None:
+    """Or else the tests above could not fail."""
+    assert "tensorflow" in loaded(DOORS[0])
+
+
 @pytest.mark.parametrize("door", DOORS)
 def test_every_door_loads_it(door: str) -> None:
-    """Or else the tests above could not fail, or it is no door."""
-    assert "tensorflow" in loaded(door)
+    """Or else it is no door. TensorFlow is refused to it: to load it would take seconds for each."""
+    code = f"import sys; sys.modules['tensorflow'] = None; import {door}"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "import of tensorflow halted" in told.stderr
 
 
 def test_importing_reads_no_settings() -> None:

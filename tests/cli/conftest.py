@@ -20,6 +20,9 @@ import structlog
 from recommender_job import cli
 from recommender_job.config import ENV_PREFIX
 from recommender_job.storage.database import Database, plain_url
+from tests.graphs import kept_graphs
+
+__all__ = ["kept_graphs"]
 
 QUICK_ENV = {
     "RECOMMENDER_MODEL__EPOCHS": "5",

@@ -14,9 +14,23 @@ import pkgutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from recommender_job.config import Config
+    from recommender_job.runs import Run
+
+#: What the stages load when they first need it; a child that had to load it would take as long as for a stage.
+LATE = (
+    "jinja2",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+    "pandera.backends.pandas.register",
+    "pandera.strategies.pandas_strategies",
+    "pyarrow.dataset",
+)
 #: Importing these starts TensorFlow's threads, which do not survive a fork.
 DOORS = (
     "ranking.tensorflow",
@@ -51,12 +65,12 @@ def _import_everything() -> None:
             importlib.import_module(module.name)
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    for name in ("tensorflow", "tensorflow_recommenders", "tf_keras"):
+    for name in ("tensorflow", "tensorflow_recommenders", "tf_keras", *LATE):
         importlib.import_module(name)
 
 
-def _night(events: int, settings: dict[str, Any], run_id: str, cutoff: str, scratch: str) -> None:
-    """Runs a night in this process and tells the begin and the end of its stages."""
+def _night(events: int, settings: dict[str, Any], run_id: str, cutoff: str, scratch: str, begin: str) -> None:
+    """Runs a night in this process, or what is left of it, and tells the begin and the end of its stages."""
     from recommender_job import nightly
     from recommender_job.config import load_config
     from recommender_job.publishing import publish
@@ -74,14 +88,41 @@ def _night(events: int, settings: dict[str, Any], run_id: str, cutoff: str, scra
         return dropped
 
     publish.prune = told_prune
+    config, run = load_config(settings), Run(run_id, datetime.fromisoformat(cutoff))
+
+    def report(stage: str, summary: dict[str, Any] | None) -> None:
+        _tell(events, stage=stage, begins=summary is None)
+
     try:
-        nightly.run_night(
-            load_config(settings),
-            Run(run_id, datetime.fromisoformat(cutoff)),
-            report=lambda stage, summary: _tell(events, stage=stage, begins=summary is None),
-        )
+        if begin:
+            _go_on(begin, config, run, report)
+        else:
+            nightly.run_night(config, run, report=report)
     except Exception as error:
         _tell(events, error=str(error), kinds=[kind.__name__ for kind in type(error).__mro__])
+
+
+def _go_on(begin: str, config: Config, run: Run, report: Callable[[str, dict[str, Any] | None], None]) -> None:
+    """Runs a stage and what follows it on the files of what is before it, as Airflow does when a task is cleared."""
+    from recommender_job import nightly
+    from recommender_job.runs import stage_of
+    from recommender_job.storage.artifacts import RunFolder
+
+    begun = False
+
+    def do(name: str, stage: Callable[..., dict[str, Any]], *shard: int) -> None:
+        nonlocal begun
+        begun = begun or name == begin
+        if begun:
+            report(name, None)
+            report(name, stage(config, run, *shard))
+
+    for name in ("extract", "clean", "train", "evaluate", "gate", "refit", "plan_shards"):
+        do(name, getattr(nightly, name))
+    for shard in RunFolder(config.runs, run.folder).summary("plan_shards")["shards"]:
+        do(stage_of(shard), nightly.score, shard)
+    do("publish", nightly.publish)
+    nightly.report(config, run)
 
 
 def _tell(events: int, **what: Any) -> None:

@@ -105,7 +105,15 @@ class Nights:
         self._listener.join(PATIENCE)
         self._events_from.close()
 
-    def run(self, run: Run, stage: str = "", after: float = 0.0, strike: Callable[[int], None] | None = None) -> Night:
+    def run(
+        self,
+        run: Run,
+        stage: str = "",
+        after: float = 0.0,
+        strike: Callable[[int], None] | None = None,
+        *,
+        begin: str = "",
+    ) -> Night:
         """Runs a night to its end, whatever that is.
 
         Args:
@@ -113,8 +121,9 @@ class Nights:
             stage: The stage in which to strike.
             after: Seconds after its begin.
             strike: What to do then, given a handle of the night's process.
+            begin: The stage to begin at, where those before it have run already; empty: the whole night.
         """
-        self._order(run)
+        self._order(run, begin)
         night, handle, struck = Night(), -1, None
         while night.exit is None:
             event = self._next()
@@ -137,8 +146,8 @@ class Nights:
         night.hit = struck is not None and struck < night.ended.get(stage, math.inf)
         return night
 
-    def _order(self, run: Run) -> None:
-        order = {"run_id": run.run_id, "cutoff": run.cutoff.isoformat(), "scratch": str(self.scratch)}
+    def _order(self, run: Run, begin: str) -> None:
+        order = {"run_id": run.run_id, "cutoff": run.cutoff.isoformat(), "scratch": str(self.scratch), "begin": begin}
         self._orders.write(json.dumps({"settings": self.settings, **order}) + "\n")
         self._orders.flush()
 

@@ -135,39 +135,41 @@ def stand(home: Path) -> Iterator[Stand]:
     nights.close()
 
 
-def strike(stand: Stand, stage: str, after: float, how: Callable[[int], None], *, afresh: bool) -> Night:
-    """A night that is struck while the night before is live, and all that must hold after running it again, whole.
+def strike(stand: Stand, stage: str, after: float, how: Callable[[int], None], *, afresh: bool) -> tuple[Night, Night]:
+    """A night that is struck while the night before is live, and all that must hold after running it again.
 
     Args:
         stand: What has happened before.
         stage: The stage in which to strike.
         after: Seconds after its begin.
         how: What to do then, given a handle of the night's process.
-        afresh: Whether the night finds no files of an earlier attempt.
+        afresh: Whether the night finds no files of an earlier attempt, and is run again as a whole. Or else it begins
+            at the stage, on the files of a whole night, and again at the stage: as when its task is cleared in Airflow.
 
     Returns:
-        The night that was struck.
+        The night that was struck, and the one that mended it.
     """
+    begin = "" if afresh else "publish" if stage == "prune" else stage
     rollback(stand.database, stand.before)
     shutil.rmtree(stand.nights.scratch)
     stand.nights.scratch.mkdir()
     if afresh:
         shutil.rmtree(stand.folder)
-    night = stand.nights.run(NIGHT, stage, after, how)
+    night = stand.nights.run(NIGHT, stage, after, how, begin=begin)
     assert night.went_well or night.exit == -signal.SIGKILL or "TransientError" in night.kinds, night.error
     wait_until_alone(stand.database)
     assert stand.visitor.complaints() == []
     # The next publisher tidies up what nobody can see; all that can be rolled back to must be whole at any moment.
     assert [thing for thing in leftovers(stand.database) if not thing.endswith(TIDIED_UP)] == []
 
-    again = stand.nights.run(NIGHT)
+    again = stand.nights.run(NIGHT, begin=begin)
     assert again.went_well, again.error
     wait_until_alone(stand.database)
     assert lists(stand.database) == stand.lists
     assert leftovers(stand.database) == []
     assert files_left(stand.nights.scratch, stand.folder) == []
     assert stand.visitor.complaints() == []
-    return night
+    return night, again
 
 
 def strikes(
@@ -176,15 +178,19 @@ def strikes(
     """Nights struck at moments by chance, until so many were struck before the stage had ended, or twelve were tried.
 
     A machine that was busy when the stage was measured makes moments too late: each night that was missed tells how
-    long the stage takes now.
+    long the stage takes now. A stage at which a night begins takes longer: what it needs is loaded there.
     """
-    moments, seconds, nights = random.Random(seed), stand.seconds[stage], list[Night]()
+    moments, nights = random.Random(seed), list[Night]()
+    seconds = dict.fromkeys((True, False), stand.seconds[stage])
     while sum(night.hit for night in nights) < wanted and len(nights) < 12:
-        after = moments.uniform(0, 0.8) * seconds  # not right at the end: the next moment it is over
-        night = strike(stand, stage, after, how, afresh=len(nights) % afresh_every == 0)
+        afresh = len(nights) % afresh_every == 0
+        after = moments.uniform(0, 0.8) * seconds[afresh]  # not right at the end: the next moment it is over
+        night, again = strike(stand, stage, after, how, afresh=afresh)
         nights.append(night)
         if not night.hit:
-            seconds = min(seconds, night.seconds[stage])
+            seconds[afresh] = min(seconds[afresh], night.seconds[stage])
+        elif not afresh:
+            seconds[afresh] = again.seconds[stage]
     return nights
 
 

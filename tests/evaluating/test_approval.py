@@ -18,7 +18,10 @@ from recommender_job.publishing.publications import publications
 from recommender_job.reporting.summary import night_lines
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database
+from tests.graphs import kept_graphs
 from tests.small_night import RUN, SmallNight, small_night
+
+__all__ = ["kept_graphs"]
 
 AT = datetime(2024, 1, 1, 3, 30, tzinfo=UTC)
 WORD: dict[str, Any] = {"by": "ana", "at": AT, "reason": "The holdout holds the fair's odd day."}

@@ -11,7 +11,10 @@ import sqlalchemy as sa
 from recommender_job import nightly
 from recommender_job.explaining.why import why
 from recommender_job.storage.database import Transaction
+from tests.graphs import kept_graphs
 from tests.small_night import SmallNight, small_night
+
+__all__ = ["kept_graphs"]
 
 #: Experiences and users with a part to play.
 INACTIVE, ENDED, LATER, EXCLUDED, PINNED, TWIN, OTHER_TWIN = 1, 2, 3, 4, 5, 6, 7

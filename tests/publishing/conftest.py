@@ -26,6 +26,9 @@ from recommender_job.ratings.sample import sample_ratings
 from recommender_job.runs import Run
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database, plain_url
+from tests.graphs import kept_graphs
+
+__all__ = ["kept_graphs"]
 
 #: Later than every rating of the sample.
 CUTOFF = datetime(2024, 1, 1, tzinfo=UTC)

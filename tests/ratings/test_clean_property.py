@@ -83,7 +83,7 @@ def new_share(now: pd.Series, then: pd.Series) -> float:
     return 1 - len(distinct & set(then)) / len(distinct)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS, ROWS, st.integers(1, 7))
 @example([], [], 1)
 @example([(1, 2, 4.0, 0, 0)], [(1, 2, 5.0, minute, 0) for minute in range(6)], 2)

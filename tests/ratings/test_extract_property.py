@@ -119,7 +119,7 @@ def replay(make_config: Callable[..., Config], database: Database) -> Callable[[
     return work
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
 def test_the_last_snapshot_equals_a_full_read(replay: Callable[[list[Step]], None], steps: list[Step]) -> None:
     replay(steps)

@@ -28,6 +28,9 @@ from recommender_job.runs import Run, stage_of
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database, plain_url
 from tests.conftest import QUICK
+from tests.graphs import kept_graphs
+
+__all__ = ["kept_graphs"]
 
 CUTOFF = datetime(2024, 1, 1, 7, tzinfo=UTC)
 FIRST, SECOND = Run("first", CUTOFF), Run("second", CUTOFF + timedelta(days=1))
