@@ -55,8 +55,7 @@ def test_the_same_bits(kind: str, relevance: str | None) -> None:
         pd.testing.assert_frame_equal(made(kind, relevance, part), own)
 
 
-@pytest.mark.parametrize("predict", ["all", "candidates"])
-@pytest.mark.parametrize("stretch", [100, order.STRETCH])
+@pytest.mark.parametrize(("predict", "stretch"), [("all", 100), ("candidates", order.STRETCH)])
 @pytest.mark.parametrize("relevance", RELEVANCE)
 @pytest.mark.parametrize("kind", ["average", "factors"])
 def test_the_same_bits_where_loops_are_compiled(
