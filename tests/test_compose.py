@@ -1,8 +1,7 @@
-"""`docker-compose.yml` and the image: what every service must have, and that nothing secret stands in them."""
+"""`docker-compose.yml`: what every service must have, and that nothing secret stands in them."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import re
 import shutil
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 import yaml
-from packaging.requirements import Requirement
 
 from recommender_job.config import ENV_PREFIX, load_config
 from recommender_job.errors import ConfigurationError
@@ -225,45 +223,3 @@ def test_compose_reads_the_file_as_we_do(values: dict[str, str], tmp_path: Path,
             assert read[name]["healthcheck"]["test"] == [
                 substitute(part, values) for part in service["healthcheck"]["test"]
             ]
-
-
-def test_the_image_runs_as_somebody_without_rights_and_copies_what_is_let_through() -> None:
-    lines = (ROOT / "Dockerfile").read_text().splitlines()
-    assert [line for line in lines if line.startswith("USER")] == ["USER recommender"]
-    ignored = (ROOT / ".dockerignore").read_text().splitlines()
-    copies = [line.split()[1:-1] for line in lines if line.startswith("COPY") and "--from" not in line]
-    sources = [source for copied in copies for source in copied]
-    assert len(sources) >= 7
-    for source in sources:
-        assert (ROOT / source).exists(), source
-        assert [line for line in ignored if line == f"!{source}" or line.startswith(f"!{source}/")], source
-    # What a customer puts there, secrets among it, is mounted and never copied.
-    assert not [line for line in [*sources, *ignored] if "config" in line]
-
-
-def pins(name: str) -> set[str]:
-    return set(re.findall(r"^[\w.\-]+==[^ ;\\]+", (ROOT / name).read_text(), re.M))
-
-
-def test_the_image_has_the_pins_of_the_tests_and_no_tools_for_development() -> None:
-    runtime = pins("requirements-runtime.txt")
-    assert len(runtime) > 100
-    assert runtime <= pins("requirements.txt")
-    assert not [pin for pin in runtime if pin.startswith(("pytest", "ruff", "mypy==", "playwright", "scikit-learn"))]
-
-
-def test_for_a_card_there_is_what_tensorflow_asks_for_and_nothing_else() -> None:
-    """Gigabytes that only machines with a card download."""
-    asked = {
-        needed.name: needed.specifier
-        for needed in map(Requirement, importlib.metadata.requires("tensorflow") or [])
-        if needed.marker and needed.marker.evaluate({"extra": "and-cuda"}) and not needed.marker.evaluate({"extra": ""})
-    }
-    pinned = dict(pin.split("==") for pin in pins("requirements-gpu.txt"))
-    assert len(asked) > 8
-    assert asked.keys() == pinned.keys()
-    assert all(asked[name].contains(version) for name, version in pinned.items())
-    assert not [pin for pin in pins("requirements.txt") if pin.startswith("nvidia-")]
-    text = (ROOT / "requirements-gpu.txt").read_text()
-    assert text.count("--hash=sha256:") >= len(pinned)
-    assert "://" not in text
