@@ -57,7 +57,7 @@ def go_apart(pid_file: Path) -> None:
         os._exit(0)
     os.close(over)
     os.setsid()
-    pid_file.write_text(json.dumps({"pid": os.getpid(), "created": psutil.Process().create_time()}))
+    pid_file.write_text(json.dumps({"pid": os.getpid()}))
     os.close(told)
 
 

@@ -70,22 +70,31 @@ class Processes:
 
     def leader(self) -> psutil.Process | None:
         """The keeper, None where it has ended."""
-        try:
-            remembered = json.loads(self._pid.read_text())
-            process = psutil.Process(remembered["pid"])
-            alive = process.create_time() == remembered["created"] and process.status() != psutil.STATUS_ZOMBIE
-        except (FileNotFoundError, psutil.NoSuchProcess):
+        keeper = self._keeper()
+        if keeper is None or not self._kept_by(_command(keeper)):
             return None
-        return process if alive else None
+        try:
+            return psutil.Process(keeper)
+        except psutil.NoSuchProcess:
+            return None
+
+    def _keeper(self) -> int | None:
+        """Number that the keeper had at the last start."""
+        return int(json.loads(self._pid.read_text())["pid"]) if self._pid.exists() else None
+
+    def _kept_by(self, command: list[str]) -> bool:
+        """Whether this is the keeper's command: the time at which it was started moves when the clock is set."""
+        return command[1:3] == [str(KEEPER), str(self._pid)]
 
     def all(self) -> list[psutil.Process]:
         """Every living process of the service, with its keeper."""
-        if not self._pid.exists():
+        keeper = self._keeper()
+        if keeper is None:
             return []
-        remembered = json.loads(self._pid.read_text())
-        if self.leader() is None and _reused(remembered["pid"]):
-            return []
-        found = [process for process in psutil.process_iter() if _session(process.pid) == remembered["pid"]]
+        command = _command(keeper)
+        if command and not self._kept_by(command):
+            return []  # the number is another program's by now; it cannot be while members of the session live
+        found = [process for process in psutil.process_iter() if _session(process.pid) == keeper]
         return [process for process in found if _lives(process)]
 
     def working(self) -> list[psutil.Process]:
@@ -137,9 +146,12 @@ def environment(service: Service) -> dict[str, str]:
     return {**outside, "PATH": f"{BIN}:{os.environ['PATH']}", **service.environment}
 
 
-def _reused(pid: int) -> bool:
-    """Whether a session's number belongs to another process by now; it cannot while members of the session live."""
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+def _command(pid: int) -> list[str]:
+    """The command of a process; empty where it has ended, or is about to."""
+    try:
+        return psutil.Process(pid).cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _session(pid: int) -> int | None:

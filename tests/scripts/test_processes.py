@@ -72,6 +72,14 @@ def test_a_service_is_found_again_by_somebody_else(family: Processes, tmp_path: 
     assert again.healthy()
 
 
+def test_a_clock_that_is_set_loses_no_service(family: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [process.pid for process in family.all()]
+    created = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: created(process) + 1)
+    assert family.leader() is not None
+    assert [process.pid for process in family.all()] == before
+
+
 def test_starting_again_changes_nothing(family: Processes) -> None:
     before = {process.pid for process in family.all()}
     family.start()
@@ -92,7 +100,8 @@ def test_what_a_killed_keeper_left_is_found_and_stopped(family: Processes) -> No
     keeper = family.leader()
     assert keeper is not None
     keeper.kill()
-    until(lambda: family.leader() is None)
+    until(lambda: not lives(keeper))
+    assert family.leader() is None
     assert {process.pid for process in family.all()} == {process.pid for process in left}
     assert not family.healthy()
     assert family.stop()
@@ -123,9 +132,7 @@ def test_a_number_that_another_program_has_by_now_is_left_alone(make: Callable[.
     try:
         processes = make("true")
         processes.log.parent.mkdir()
-        (tmp_path / "services" / "tried.pid").write_text(
-            json.dumps({"pid": somebody.pid, "created": somebody.create_time() - 100})
-        )
+        (tmp_path / "services" / "tried.pid").write_text(json.dumps({"pid": somebody.pid}))
         assert processes.leader() is None
         assert not processes.stop()
         assert lives(somebody)
