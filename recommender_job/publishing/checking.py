@@ -139,7 +139,7 @@ def check_night(night: Night, live: Future[Live], scratch: Path, stop: threading
         return lists_by_default(order, sides.left_out(), night.users, config.top_n, scratch / "default")
 
     default = best(n=config.top_n, max_per_group=cap)
-    return Checked(checksums, default, whole.figures(known.publication_id), by_default)
+    return Checked(checksums, default, whole.figures(known.publication_id, known.share), by_default)
 
 
 def _without_erased(sides: Sides, erased: NDArray[np.int64]) -> Iterator[Side]:

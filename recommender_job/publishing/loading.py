@@ -44,7 +44,7 @@ def load(transaction: Transaction, table: str, file: io.BytesIO) -> int:
         table: Its name.
         file: The rows.
     """
-    return transaction.copy_in(table, _COLUMNS, file, binary=True)
+    return transaction.copy_in(table, _COLUMNS, file, binary=True, freeze=True)
 
 
 def load_default(

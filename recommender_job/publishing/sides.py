@@ -27,6 +27,10 @@ from recommender_job.storage.database import Transaction
 from recommender_job.storage.run_files import batches
 from recommender_job.tables import EXPERIENCE, RATING, USER
 
+#: Users whose live lists are read, about; by lot where there are more: a mean over so many is right to 0.4 %.
+LIVE_USERS = 20_000
+#: Lots that users are in, by a hash that PostgreSQL keeps the same.
+_LOTS = 2**20
 #: Users whose lists are checked at once.
 USERS_AT_ONCE = 10_000
 _PAIR = [USER, EXPERIENCE]
@@ -111,7 +115,7 @@ class Sides:
 
 
 class Live:
-    """The lists of the active publication, none where nothing is active.
+    """The lists of the active publication, or of some of its users; none where nothing is active.
 
     Args:
         count: How many shards there are.
@@ -121,15 +125,23 @@ class Live:
     def __init__(self, count: int, scratch: Path) -> None:
         self._pairs = Buckets(scratch, count, _PAIR)
         self.publication_id: int | None = None
+        #: The share of its users whose lists were read.
+        self.share = 1.0
 
     def read(self, transaction: Transaction, publication_id: int) -> None:
         """Fetches them."""
         self.publication_id = publication_id
+        told = transaction.rows(
+            "select users from recommender.publication where publication_id = :id", id=publication_id
+        )
+        lots = min(_LOTS, -(-LIVE_USERS * _LOTS // max(int(told[0]["users"]), 1)))
+        self.share = lots / _LOTS
         rows = BinaryRows(_LIVE, lambda table: _set_apart(self._pairs, table))
         with rows.sink() as sink:
             transaction.copy_out(
-                "select user_id, experience_id from recommender.recommendation where publication_id = %(id)s",
-                {"id": publication_id},
+                "select user_id, experience_id from recommender.recommendation"
+                " where publication_id = %(id)s and hashint8(user_id) & %(last)s < %(lots)s",
+                {"id": publication_id, "last": _LOTS - 1, "lots": lots},
                 sink,
                 binary=True,
             )

@@ -49,19 +49,23 @@ class Whole:
         self._shared += shared
         self._users_in_both += users
 
-    def figures(self, active_id: int | None) -> dict[str, Any]:
+    def figures(self, active_id: int | None, share: float = 1) -> dict[str, Any]:
         """What came of it.
+
+        Args:
+            active_id: The active publication, None where nothing is active.
+            share: Of its users, those whose live lists were given.
 
         Returns:
             `distinct_lists`: number of different sets of experiences; `overlap`: of the users who have a list both here
             and in the active publication, the mean share of the shorter of the two that stands in the other (so that
             another `top_n` does not look like other lists); None where there is no such user or nothing is active;
-            `users_in_both`, and `active_id`, None where nothing is active.
+            `users_in_both`, reckoned from the share; and `active_id`.
         """
         users = self._users_in_both
         overlap = self._shared / users if users else None
-        distinct = self._different.count()
-        return {"distinct_lists": distinct, "overlap": overlap, "users_in_both": users, "active_id": active_id}
+        in_both, distinct = round(users / share), self._different.count()
+        return {"distinct_lists": distinct, "overlap": overlap, "users_in_both": in_both, "active_id": active_id}
 
 
 def enter_figures(transaction: Transaction, publication_id: int, figures: dict[str, Any]) -> None:

@@ -188,7 +188,9 @@ class Transaction:
                 raise
             return int(cursor.rowcount)
 
-    def copy_in(self, table: str, columns: Sequence[str], source: IO[bytes], *, binary: bool = False) -> int:
+    def copy_in(
+        self, table: str, columns: Sequence[str], source: IO[bytes], *, binary: bool = False, freeze: bool = False
+    ) -> int:
         """Loads CSV without a header, or PostgreSQL's binary format, into a table.
 
         Args:
@@ -196,12 +198,17 @@ class Transaction:
             columns: Those that the file holds, in this order.
             source: The file. In CSV, an empty unquoted field is null.
             binary: Which of the two.
+            freeze: Marks rows as old at once, so that nobody has to write to the table again. Only for a table that
+                this transaction has made.
 
         Returns:
             Rows loaded.
         """
-        statement = psycopg2.sql.SQL("copy {table} ({columns}) from stdin with (format {form})").format(
+        statement = psycopg2.sql.SQL(
+            "copy {table} ({columns}) from stdin with (format {form}, freeze {freeze})"
+        ).format(
             form=psycopg2.sql.SQL("binary" if binary else "csv"),
+            freeze=psycopg2.sql.SQL("true" if freeze else "false"),
             table=psycopg2.sql.Identifier(*table.split(".")),
             columns=psycopg2.sql.SQL(", ").join(map(psycopg2.sql.Identifier, columns)),
         )

@@ -49,6 +49,12 @@ def test_the_view_shows_exactly_the_scored_lists(website: Any) -> None:
     }
 
 
+def test_the_first_readers_need_not_write(website: Any) -> None:
+    website.publish()
+    pages = "select relallvisible = relpages and relpages > 0 from pg_class where relname = 'recommendation_1'"
+    assert website.values(pages) == [True]
+
+
 def test_the_default_list_and_the_status(website: Any) -> None:
     website.publish("night", days=1, fresh_hours=12)
     default = website.rows("select * from recommender.default_recommendations order by rank")

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from recommender_job.errors import ArtifactBroken, OutputRefused
+from recommender_job.publishing import sides
 from recommender_job.ratings.clean import CLEAN
 from recommender_job.scoring.score import lists_file
 from recommender_job.storage.artifacts import RunFolder
@@ -29,12 +30,17 @@ def test_the_figures_of_the_whole_are_kept(website: Any) -> None:
     ]
 
 
-def test_lists_unlike_the_live_ones_leave_nothing_behind(website: Any) -> None:
+@pytest.mark.parametrize("sample", [sides.LIVE_USERS, 20])
+def test_lists_unlike_the_live_ones_leave_nothing_behind(
+    website: Any, monkeypatch: pytest.MonkeyPatch, sample: int
+) -> None:
+    monkeypatch.setattr(sides, "LIVE_USERS", sample)
     website.publish("first")
     with website.database.transaction() as transaction:
         transaction.run("update recommender.recommendation set experience_id = experience_id + 1000 where rank > 2")
     before = website.shown()
-    strict = {**JUDGED, "checks.min_overlap": 0.5}
+    # As many as there are, however few of them are looked at.
+    strict = {**JUDGED, "checks.min_overlap": 0.5, "checks.min_users": 30}
     for dry in (True, False):
         with pytest.raises(OutputRefused, match=r"On average 40\.00% of a list .* checks\.min_overlap 0\.5"):
             website.publish("second", days=1, dry_run=dry, **strict)

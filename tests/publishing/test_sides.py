@@ -61,6 +61,27 @@ def test_the_live_lists_are_those_of_the_asked_publication(database: Database, t
         assert found[shard]["user_id"].is_monotonic_increasing
 
 
+def test_of_many_live_lists_some_users_are_read_by_lot(database: Database, tmp_path: Path) -> None:
+    users = 4_000
+    asked = publish(database, {user: [10, 20] for user in range(users)})
+    drawn = []
+    for sample in (400, 400, 1_000, users):
+        live = Live(2, tmp_path / str(len(drawn)))
+        with database.transaction() as transaction, patch.object(module, "LIVE_USERS", sample):
+            live.read(transaction, asked)
+        found = pd.concat([live.of(shard) for shard in (0, 1)])
+        owners = found["user_id"].unique()
+        assert pairs(found) == [(user, one) for user in sorted(owners) for one in (10, 20)], "whole lists"
+        assert len(owners) == pytest.approx(sample, rel=0.2)
+        assert live.share == pytest.approx(sample / users, rel=0.01)
+        # Neither the first of them nor those of a shard: by lot.
+        assert (owners < users // 2).mean() == pytest.approx(0.5, abs=0.1)
+        assert (shard_of(owners, 2) == 0).mean() == pytest.approx(0.5, abs=0.1)
+        drawn.append({*owners})
+    assert drawn[0] == drawn[1] < drawn[2]
+    assert len(drawn[3]) == users
+
+
 def test_what_planned_users_leave_out(website: Any, spoilable: Any, tmp_path: Path) -> None:
     planned = spoilable.read_frame("plan/users.parquet")
     user, gone = int(planned["user_id"].iloc[0]), int(planned["user_id"].iloc[1])

@@ -60,6 +60,13 @@ def test_nobody_is_in_both(figures_of: Figures) -> None:
     assert (figures["overlap"], figures["users_in_both"], figures["active_id"]) == (None, 0, 1)
 
 
+def test_of_some_of_the_users_all_are_reckoned(tmp_path: Path) -> None:
+    whole = Whole(tmp_path / "whole")
+    whole.add(frame(FIRST), frame({1: [10, 20, 99], 8: [10]}))
+    figures = whole.figures(1, share=0.25)
+    assert (figures["overlap"], figures["users_in_both"]) == (pytest.approx(2 / 3), 4)
+
+
 def test_lists_of_another_length_are_compared_by_the_shorter(figures_of: Figures) -> None:
     assert figures_of({1: [10, 20, 30, 40]}, {1: [40, 10]})["overlap"] == 1
 
