@@ -108,7 +108,7 @@ def wait_for_question(airflow: Airflow, home: Path, run_id: str, times: int) -> 
             sum("Received executor event" in line and "'approve'" in line and run_id in line for line in lines) >= times
         )
 
-    wait_until(heard, 30, "the scheduler to hear of the question")
+    wait_until(heard, 120, "the scheduler to hear of the question")
 
 
 def answer(airflow: Airflow, run_id: str, option: str, reason: str) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def answer(airflow: Airflow, run_id: str, option: str, reason: str) -> dict[str,
 
 
 def test_a_night_that_ended_well_is_told_in_a_line(first_run: str, hook: HookSink, mail: MailSink) -> None:
-    wait_until(lambda: len(mail.messages) == 1, 10, "the message")
+    wait_until(lambda: len(mail.messages) == 1, 60, "the message")
     (text,) = hook.texts
     assert f"Run {first_run} ended well" in text
     assert "publication 1 of run" in text
@@ -163,7 +163,7 @@ def test_the_last_lines_of_the_log_say_what_to_do(
             return log_lines(airflow, first_run, task, shard=shard, attempt=attempt)
 
         # The state is known before the last line is written.
-        wait_until(lambda: any(line.startswith("LOG ") for line in lines()), 60, "the last line")
+        wait_until(lambda: any(line.startswith("LOG ") for line in lines()), 120, "the last line")
         told = last_block(lines())
     assert told["FAILED"].startswith(f"{task} (shard 1) of" if shard >= 0 else f"{task} of")
     assert told["WHY"].startswith(f"{error}: ")
@@ -240,7 +240,7 @@ def test_a_native_crash_and_a_defect_end_at_once_and_say_so(airflow: Airflow, ho
     airflow.call("PATCH", "dags/broken", {"is_paused": False})
     run_id = airflow.call("POST", "dags/broken/dagRuns", {"logical_date": None})["dag_run_id"]
     state = f"dags/broken/dagRuns/{run_id}"
-    wait_until(lambda: airflow.call("GET", state)["state"] == "failed", 60, "the broken run to end")
+    wait_until(lambda: airflow.call("GET", state)["state"] == "failed", 120, "the broken run to end")
     crash = last_block(log_lines(airflow, run_id, "crashes", dag="broken"))
     assert "crashed in native code (SIGSEGV)" in crash["WHY"]
     assert crash["RUNBOOK"] == f"{RUNBOOK}#processdied"

@@ -44,7 +44,7 @@ def serving(database_url: str) -> Iterator[str]:
     with subprocess.Popen(command, cwd=FOLDER, env={**os.environ, "WEBSITE_DATABASE_URL": database_url}) as process:
         try:
             url = f"http://127.0.0.1:{port}"
-            wait_until(lambda: answers(url), 60, "the website to come up")
+            wait_until(lambda: answers(url), 120, "the website to come up")
             yield url
         finally:
             process.terminate()

@@ -36,7 +36,7 @@ def await_waiting(database: Database) -> None:
         "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
         " and query like 'select distinct virtualtransaction%'"
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     found = False
     while not found:
         assert time.monotonic() < deadline, "nobody waits"
@@ -45,7 +45,7 @@ def await_waiting(database: Database) -> None:
 
 
 def ends(waiter: threading.Thread) -> bool:
-    waiter.join(20)
+    waiter.join(60)
     return not waiter.is_alive()
 
 

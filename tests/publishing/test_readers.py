@@ -111,7 +111,7 @@ def test_a_reader_is_not_held_up_while_a_publication_is_being_loaded(website: An
 
 
 def eventually(ready: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not ready():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
@@ -164,8 +164,8 @@ def test_a_statement_planned_before_a_publication_finds_a_list(website: Any, con
         "the publication neither waits nor happens",
     )
     gate.cursor().execute("select pg_advisory_unlock(7)")
-    asking.join(20)
-    publisher.join(20)
+    asking.join(60)
+    publisher.join(60)
     assert [row[4] for row in rows] == ["model"] * 5
     assert website.active() == 2
 

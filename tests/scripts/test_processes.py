@@ -51,7 +51,7 @@ def family(make: Callable[..., Processes], tmp_path: Path, monkeypatch: pytest.M
     return processes
 
 
-def until(done: Callable[[], bool], seconds: float = 10) -> None:
+def until(done: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline

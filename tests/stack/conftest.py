@@ -185,7 +185,7 @@ def first_run(live: Live, airflow: Airflow) -> str:
         live.make_due(DAG)
         return bool(airflow.runs())
 
-    wait_until(started, 60, "the schedule to start a run")
+    wait_until(started, 120, "the schedule to start a run")
     run_id = airflow.runs()[0]
     assert airflow.finish(run_id) == "success", airflow.states(run_id)
     return run_id

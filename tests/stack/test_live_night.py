@@ -158,7 +158,7 @@ def test_a_blocked_night_is_approved_and_its_broken_shard_repaired_in_the_browse
         assert {task for task, _ in affected} <= {"score", "publish", "announce", "report"}
         pages.picture("clear")
         dialog.get_by_role("button", name="Confirm").click()
-        wait_until(lambda: airflow.run_state(broken.run_id) != "failed", 30, "the run to go on")
+        wait_until(lambda: airflow.run_state(broken.run_id) != "failed", 120, "the run to go on")
         assert airflow.finish(broken.run_id) == "success"
         pages.open_run()
         expect(page.get_by_text("Success").first).to_be_visible()
@@ -197,6 +197,6 @@ def a_viewer_may_look_and_not_clear(live: Live, broken: BrokenShard, browser: Br
 def a_script_clears_it_while_it_is_broken(live: Live, broken: BrokenShard) -> None:
     before = broken.attempts()
     live.airflow("ops").call("POST", f"dags/{DAG}/clearTaskInstances", broken.clear)
-    wait_until(lambda: broken.airflow.run_state(broken.run_id) != "failed", 30, "the run to go on")
+    wait_until(lambda: broken.airflow.run_state(broken.run_id) != "failed", 120, "the run to go on")
     assert broken.airflow.finish(broken.run_id) == "failed"
     only_the_shard_ran_again(before, broken)

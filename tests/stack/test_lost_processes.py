@@ -28,7 +28,7 @@ def test_a_killed_worker_and_a_restarted_scheduler_only_cost_time(
     run_id = airflow.trigger({})
     wait_until(lambda: airflow.states(run_id).get("train") == {"running"}, 240, "the training")
     # Not the worker of a task that ends just now, such as one of the run before.
-    wait_until(lambda: len(busy_workers(live)) == 1, 30, "the training to be the only task")
+    wait_until(lambda: len(busy_workers(live)) == 1, 60, "the training to be the only task")
     for process in busy_workers(live)[0]:
         process.kill()
     wait_until(lambda: airflow.states(run_id).get("train") != {"running"}, 240, "the loss to be noticed")

@@ -69,7 +69,7 @@ def spool(database: Database, queries: Callable[[str], Config], file: Path) -> S
 
 def nothing_is_left(database: Database) -> bool:
     """Whether our connections to the database end."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with database.transaction() as transaction:
             others = transaction.row(
