@@ -72,6 +72,30 @@ def add_rows(out: Floats, matrix: Floats, begins: Keys, ends: Keys, rows: Keys, 
 
 
 @_compiled
+def keys_of(users: Keys, experiences: Keys, user_places: Keys, lowest: Keys, experience_places: Keys) -> Keys:
+    """Pairs as keys, place of the user times 2**32 plus that of the experience; those without a place are left away.
+
+    Args:
+        users: Ids, shape [n].
+        experiences: Ids, shape [n].
+        user_places: Places of the users from the lowest id on, -1 where there is none.
+        lowest: The lowest id of users, and of experiences.
+        experience_places: Places of the experiences, likewise.
+    """
+    keys = np.empty(len(users), np.int64)
+    count: Number = 0
+    above_users, above_experiences = np.uint64(len(user_places)), np.uint64(len(experience_places))
+    for number in range(len(users)):
+        # Without a sign, what lies before the lowest is far behind the last.
+        user, experience = np.uint64(users[number] - lowest[0]), np.uint64(experiences[number] - lowest[1])
+        if user < above_users and experience < above_experiences:
+            key = user_places[user] << 32 | experience_places[experience]
+            keys[np.uint64(count)] = key
+            count += np.int64(key >= 0)
+    return keys[:count]
+
+
+@_compiled
 def sort_pairs(keys: Keys, users: int, experiences: int) -> None:
     """Sorts keys of pairs, place of the user times 2**32 plus that of the experience: by counting, not by comparing.
 
@@ -100,20 +124,28 @@ def _sort_by(keys: Keys, shift: int, above: int, out: Keys) -> None:
 
 
 @_compiled
-def leave_out(values: Floats, keys: Keys, begin: int, rows: Keys, first: int) -> None:
+def leave_out(values: Floats, keys: Keys, users: Keys, first: int) -> None:
     """Writes -inf where users may not have an experience.
 
     Args:
         values: Shape [b, n]. Changed.
-        keys: Place of the user times 2**32 plus that of the experience.
-        begin: Place of the first of the users.
-        rows: Row of each user from there on; negative: none.
+        keys: Place of the user times 2**32 plus that of the experience, ascending by user.
+        users: Place of the user of each row, ascending, shape [b].
         first: Place of the experience of the first column.
     """
-    for key in keys:
-        row, column = rows[(key >> 32) - begin], (key & 0xFFFFFFFF) - first
-        if row >= 0 and 0 <= column < values.shape[1]:
-            values[row, column] = -np.inf
+    place, above = 0, len(keys)
+    while place < above:  # the first key that is not before all of the users
+        middle = (place + above) >> 1
+        before = keys[middle] >> 32 < users[0]
+        place, above = (middle + 1 if before else place), (above if before else middle)
+    for row in range(len(users)):
+        while place < len(keys) and keys[place] >> 32 < users[row]:
+            place += 1
+        while place < len(keys) and keys[place] >> 32 == users[row]:
+            column = (keys[place] & 0xFFFFFFFF) - first
+            if 0 <= column < values.shape[1]:
+                values[row, column] = -np.inf
+            place += 1
 
 
 @_compiled

@@ -82,18 +82,19 @@ class Order:
 
     def _leave_out(self, values: Floats, users: Places, first: int) -> None:
         """Writes -inf where users may not have an experience."""
+        if self._means.compiled:
+            from recommender_job.scoring.compiled import leave_out
+
+            for keys in self._taken.runs:
+                leave_out(values, keys, users + self._start, first)
+            return
         begin = self._start + int(users[0])
         rows = np.full(users[-1] - users[0] + 1, -1)
         rows[users - users[0]] = np.arange(len(users))
         for keys in self._taken.keys(begin, begin + len(rows)):
-            if self._means.compiled:
-                from recommender_job.scoring.compiled import leave_out
-
-                leave_out(values, keys, begin, rows, first)
-            else:
-                row, column = rows[(keys >> 32) - begin], (keys & LOW) - first
-                here = (row >= 0) & (column >= 0) & (column < values.shape[1])
-                values[row[here], column[here]] = -np.inf
+            row, column = rows[(keys >> 32) - begin], (keys & LOW) - first
+            here = (row >= 0) & (column >= 0) & (column < values.shape[1])
+            values[row[here], column[here]] = -np.inf
 
 
 def _width(columns: int) -> int:

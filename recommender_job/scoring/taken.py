@@ -46,24 +46,30 @@ class Taken:
             users: Ids.
             experiences: Ids.
             threads: How many to use.
-            compiled: Whether to sort as `compiled.sort_pairs` does.
+            compiled: Whether to look up and sort as `compiled.keys_of` and `compiled.sort_pairs` do.
         """
         user_of, experience_of = _Lookup(users), _Lookup(experiences)
         rows = rated[USER].to_numpy(), rated[EXPERIENCE].to_numpy()
+        # As much for each thread.
+        size = -(-len(rated) // (-(-len(rated) // (threads * ROWS)) * threads)) if len(rated) else 1
 
         def run(start: int) -> NDArray[np.int64]:
-            user, experience = user_of(rows[0][start : start + ROWS]), experience_of(rows[1][start : start + ROWS])
-            keys = user << 32 | experience  # negative where one of them is
-            keys = keys[keys >= 0]
-            if compiled:
-                from recommender_job.scoring.compiled import sort_pairs
-
-                sort_pairs(keys, len(users), len(experiences))
-            else:
+            own = rows[0][start : start + size], rows[1][start : start + size]
+            if not compiled:
+                keys = _keys(*own, user_of, experience_of)
                 keys.sort()
+                return keys
+            from recommender_job.scoring.compiled import keys_of, sort_pairs
+
+            tables, lowest = (user_of.table, experience_of.table), np.array([users[0], experiences[0]])
+            if tables[0] is not None and tables[1] is not None:
+                keys = keys_of(*own, tables[0], lowest, tables[1])
+            else:
+                keys = _keys(*own, user_of, experience_of)
+            sort_pairs(keys, len(users), len(experiences))
             return keys
 
-        starts = range(0, len(rated), ROWS)
+        starts = range(0, len(rated), size)
         if threads == 1 or len(starts) == 1:
             return cls(tuple(map(run, starts)))
         with ThreadPoolExecutor(threads) as pool:
@@ -92,22 +98,33 @@ class Taken:
         return (keys >> 32) - start, keys & LOW
 
 
+def _keys(
+    users: NDArray[np.int64], experiences: NDArray[np.int64], user_of: _Lookup, experience_of: _Lookup
+) -> NDArray[np.int64]:
+    keys = user_of(users) << 32 | experience_of(experiences)  # negative where one of them is
+    found: NDArray[np.int64] = keys[keys >= 0]
+    return found
+
+
 class _Lookup:
-    """Places of ids among others, ascending; -1 for those that are not there."""
+    """Places of ids among others, ascending; -1 for those that are not there.
+
+    `table` holds those of the ids from the lowest on, and a last -1; None where they lie too far apart.
+    """
 
     def __init__(self, among: NDArray[np.int64]) -> None:
         self._among = among
         self._span = int(among[-1]) - int(among[0]) + 1
-        self._table = None
+        self.table: NDArray[np.int64] | None = None
         if self._span <= SPREAD * len(among):
-            self._table = np.full(self._span + 1, -1, np.int64)
-            self._table[among - among[0]] = np.arange(len(among))
+            self.table = np.full(self._span + 1, -1, np.int64)
+            self.table[among - among[0]] = np.arange(len(among))
 
     def __call__(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        if self._table is not None:
+        if self.table is not None:
             # Without a sign, what lies before the first is far behind the last.
             offset = (ids - self._among[0]).view(np.uint64)
-            found: NDArray[np.int64] = self._table[np.minimum(offset, np.uint64(self._span)).view(np.int64)]
+            found: NDArray[np.int64] = self.table[np.minimum(offset, np.uint64(self._span)).view(np.int64)]
             return found
         place = np.minimum(np.searchsorted(self._among, ids), len(self._among) - 1)
         return np.where(self._among[place] == ids, place, -1)

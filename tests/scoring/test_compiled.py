@@ -15,7 +15,7 @@ import numpy as np
 from recommender_job.scoring.compiled import leave_out
 values = np.zeros((2, 3), np.float32)
 keys = np.array([5 << 32 | 9, 5 << 32 | 12, 6 << 32 | 11, 7 << 32 | 10, 7 << 32 | 13])
-leave_out(values, keys, 5, np.array([0, -1, 1]), 10)
+leave_out(values, keys, np.array([5, 7]), 10)
 print(values.tolist())
 """
 
@@ -48,6 +48,24 @@ def test_pairs_are_sorted_by_user_and_experience() -> None:
     np.testing.assert_array_equal(keys, expected)
     nobody = np.zeros(0, np.int64)
     sort_pairs(nobody, 40, 70)
+
+
+@pytest.mark.parametrize("users", [[0], [3, 4, 5], [2, 7, 20], [39], [40, 41]])
+@pytest.mark.parametrize("first", [0, 20, 69])
+def test_what_users_may_not_have_is_left_out(users: list[int], first: int) -> None:
+    """Of users next to one another and far apart, first, last and without a pair; of a stretch of experiences."""
+    from recommender_job.scoring.compiled import leave_out
+
+    random = np.random.default_rng(0)
+    pairs = np.unique(random.integers(0, 40, 300) << 32 | random.integers(0, 70, 300))
+    values = np.zeros((len(users), 30), np.float32)
+    leave_out(values, pairs, np.array(users), first)
+    expected = {(int(key >> 32), int(key & 0xFFFFFFFF)) for key in pairs}
+    found = {(users[row], first + int(column)) for row, column in np.argwhere(values == -np.inf)}
+    assert found == {(user, one) for user, one in expected if user in users and first <= one < first + 30}
+    nothing = np.zeros((1, 2), np.float32)
+    leave_out(nothing, np.zeros(0, np.int64), np.array([0]), 0)
+    assert not nothing.any()
 
 
 @pytest.mark.parametrize("kept", [True, False])
