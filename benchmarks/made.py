@@ -41,12 +41,12 @@ def made_model(users: int, experiences: int, **changes: Any) -> TrainedModel:
     return TrainedModel(settings, IdMap(np.arange(users)), IdMap(np.arange(experiences)), weights)
 
 
-def made_rated(users: int, experiences: int) -> pd.DataFrame:
-    """Ratings in no order."""
+def made_rated(users: int, experiences: int, each: int = EACH) -> pd.DataFrame:
+    """So many ratings of each user, in no order."""
     random = np.random.default_rng(3)
     rated = {
-        "user_id": np.repeat(np.arange(users), EACH),
-        "experience_id": random.integers(0, experiences, users * EACH),
+        "user_id": np.repeat(np.arange(users), each),
+        "experience_id": random.integers(0, experiences, users * each),
     }
     return pd.DataFrame(rated).sample(frac=1, random_state=1)
 

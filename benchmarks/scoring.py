@@ -1,6 +1,6 @@
 """How fast all pairs are scored, beside what the processor's float32 product allows and beside Keras.
 
-    python -m benchmarks.scoring [--users 4000] [--experiences 2000] [--rounds 3]
+    python -m benchmarks.scoring [--users 4000] [--experiences 2000] [--rounds 9]
 
 The whole pass makes lists of ten: predicted ratings of all pairs, relevance, rules, the best of each user. Everything
 is measured in turns, and the best round counts. Where there is a graphics card, the same is measured on it. At the
@@ -19,7 +19,7 @@ import pandas as pd
 
 from benchmarks import catalogue, scoring_memory
 from benchmarks.limits import Limits
-from benchmarks.made import DIMENSION, HIDDEN, NOTHING, N, made_model, made_rated, made_relevance
+from benchmarks.made import DIMENSION, EACH, HIDDEN, NOTHING, N, made_model, made_rated, made_relevance
 from recommender_job.config import load_config
 from recommender_job.ranking.cards import usable_cards
 from recommender_job.ranking.predictor import Predictor
@@ -34,6 +34,8 @@ ON_CARD = "on a card"
 KERAS = "Keras, model.predict on strings"
 #: Times the users for lists by factors: what is done once for all users counts little there, and loops are compiled.
 MORE = 25
+#: Ratings of a user, fewer than the many of `made.EACH`; of the first users it is five.
+FEW = 10
 #: What is measured: the work, its pairs, and what bounds it.
 Work = dict[str, tuple[Callable[[], Any], int, str]]
 
@@ -43,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--users", type=int, default=4_000, help="lists by factors are of many times as many")
     parser.add_argument("--experiences", type=int, default=2_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--without-keras", action="store_true", help="saves the time that loading TensorFlow takes")
     options = parser.parse_args()
     users, experiences = options.users, options.experiences
@@ -83,6 +85,7 @@ def _work(users: int, experiences: int) -> Work:
     more = MORE * users
     deep, flat = made_model(users, experiences), made_model(more, experiences, dense=False)
     relevance, rated = made_relevance(1, experiences), made_rated(more, experiences)
+    few = made_rated(more, experiences, FEW)
     offered, pairs = np.arange(experiences), users * experiences
     rules = Rules(random.integers(0, experiences // 4, experiences), np.array([3, 1]), 1)
     square = random.standard_normal((2048, 2048), dtype=np.float32)
@@ -96,8 +99,9 @@ def _work(users: int, experiences: int) -> Work:
         ids = model.users.ids
         own = rated[rated["user_id"] < len(ids)]
 
+        config = load_config()
+
         def make() -> None:
-            config = load_config()
             scale = (config.rating_min, config.rating_max)
             maker = ListMaker(
                 Predictor(((1.0, model),)), offered, n=N, scale=scale, block_pairs=config.block_pairs, **how
@@ -126,7 +130,8 @@ def _work(users: int, experiences: int) -> Work:
         FACTORS: (limits.product, 10 * pairs, ""),
         MEMORY: (limits.memory, 10 * pairs, ""),
         "factors, by rating alone, nothing rated": (lists(flat, NOTHING), MORE * pairs, FACTORS),
-        "factors, by rating alone": (lists(flat), MORE * pairs, FACTORS),
+        f"factors, by rating alone, {FEW} rated by each": (lists(flat, few), MORE * pairs, FACTORS),
+        f"factors, by rating alone, {EACH} rated by each": (lists(flat), MORE * pairs, FACTORS),
         "factors, relevance and rules": (lists(flat, predict="all", **picked), MORE * pairs, ""),
         "factors, the same of candidates only": (lists(flat, **picked), MORE * pairs, ""),
     }

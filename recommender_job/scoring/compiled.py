@@ -96,31 +96,23 @@ def keys_of(users: Keys, experiences: Keys, user_places: Keys, lowest: Keys, exp
 
 
 @_compiled
-def sort_pairs(keys: Keys, users: int, experiences: int) -> None:
-    """Sorts keys of pairs, place of the user times 2**32 plus that of the experience: by counting, not by comparing.
+def by_user(keys: Keys, users: int) -> Keys:
+    """The same keys in the order of their users, by counting; those of a user stay in the order in which they stand.
 
     Args:
-        keys: Shape [n]. Changed.
+        keys: Shape [n].
         users: Above all of their places.
-        experiences: The same of the experiences.
     """
-    by_experience = np.empty_like(keys)
-    _sort_by(keys, 0, experiences, by_experience)
-    _sort_by(by_experience, 32, users, keys)
-
-
-@_compiled
-def _sort_by(keys: Keys, shift: int, above: int, out: Keys) -> None:
-    """Writes keys by 32 of their bits; those that are equal there, in the order in which they stand."""
-    ends = np.zeros(above + 1, np.int64)
+    ends, out = np.zeros(users + 1, np.int64), np.empty_like(keys)
     for key in keys:
-        ends[np.uint64((key >> shift & 0xFFFFFFFF) + 1)] += 1
-    for value in range(above):
-        ends[value + 1] += ends[value]
+        ends[np.uint64((key >> 32) + 1)] += 1
+    for user in range(users):
+        ends[user + 1] += ends[user]
     for key in keys:
-        place = np.uint64(key >> shift & 0xFFFFFFFF)
+        place = np.uint64(key >> 32)
         out[np.uint64(ends[place])] = key
         ends[place] += 1
+    return out
 
 
 @_compiled

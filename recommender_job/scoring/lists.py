@@ -136,7 +136,8 @@ class ListMaker:
 
 def _frame(columns: list[tuple[NDArray[np.generic], ...]]) -> pd.DataFrame:
     joined = (np.concatenate(parts) for parts in zip(*columns, strict=True))
-    return checked(pd.DataFrame(dict(zip((USER, RANK, EXPERIENCE, PREDICTED), joined, strict=True))), LISTS)
+    table = dict(zip((USER, RANK, EXPERIENCE, PREDICTED), joined, strict=True))
+    return checked(pd.DataFrame(table, copy=False), LISTS)
 
 
 def empty_lists() -> pd.DataFrame:

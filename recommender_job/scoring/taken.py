@@ -24,7 +24,7 @@ class Taken:
     """Pairs of users and experiences, as places in the users and experiences asked for.
 
     Args:
-        runs: Place of the user times 2**32 plus that of the experience; each run ascending, shape [k].
+        runs: Place of the user times 2**32 plus that of the experience; each run ascends by user, shape [k].
     """
 
     runs: tuple[NDArray[np.int64], ...]
@@ -46,7 +46,7 @@ class Taken:
             users: Ids.
             experiences: Ids.
             threads: How many to use.
-            compiled: Whether to look up and sort as `compiled.keys_of` and `compiled.sort_pairs` do.
+            compiled: Whether to look up and sort as `compiled.keys_of` and `compiled.by_user` do.
         """
         user_of, experience_of = _Lookup(users), _Lookup(experiences)
         rows = rated[USER].to_numpy(), rated[EXPERIENCE].to_numpy()
@@ -59,15 +59,14 @@ class Taken:
                 keys = _keys(*own, user_of, experience_of)
                 keys.sort()
                 return keys
-            from recommender_job.scoring.compiled import keys_of, sort_pairs
+            from recommender_job.scoring.compiled import by_user, keys_of
 
             tables, lowest = (user_of.table, experience_of.table), np.array([users[0], experiences[0]])
             if tables[0] is not None and tables[1] is not None:
                 keys = keys_of(*own, tables[0], lowest, tables[1])
             else:
                 keys = _keys(*own, user_of, experience_of)
-            sort_pairs(keys, len(users), len(experiences))
-            return keys
+            return by_user(keys, len(users))
 
         starts = range(0, len(rated), size)
         if threads == 1 or len(starts) == 1:
@@ -91,7 +90,7 @@ class Taken:
             Place of the user, counted from `start`, and of the experience; shape [k] each.
         """
         keys = np.concatenate([np.zeros(0, np.int64), *self.keys(start, stop)])
-        keys.sort(kind="stable")  # which is quick where there are a few ascending runs
+        keys.sort()
         other = keys[1:] != keys[:-1]
         if not other.all():
             keys = keys[np.concatenate([[True], other])]
