@@ -25,11 +25,17 @@ def busy_workers(live: Live) -> list[list[psutil.Process]]:
 def test_a_killed_worker_and_a_restarted_scheduler_only_cost_time(
     live: Live, airflow: Airflow, watched: Watcher
 ) -> None:
+    wait_until(lambda: not busy_workers(live), 120, "the tasks of earlier runs to end")
     run_id = airflow.trigger({})
-    wait_until(lambda: airflow.states(run_id).get("train") == {"running"}, 240, "the training")
-    # Not the worker of a task that ends just now, such as one of the run before.
-    wait_until(lambda: len(busy_workers(live)) == 1, 60, "the training to be the only task")
-    for process in busy_workers(live)[0]:
+    workers: list[list[psutil.Process]] = []
+
+    def at_its_training() -> bool:
+        workers[:] = busy_workers(live)
+        # Still running when the workers have been looked at: the only one that has a task has this one.
+        return len(workers) == 1 and airflow.states(run_id).get("train") == {"running"}
+
+    wait_until(at_its_training, 240, "the training to be the only task")
+    for process in workers[0]:
         process.kill()
     wait_until(lambda: airflow.states(run_id).get("train") != {"running"}, 240, "the loss to be noticed")
     wait_until(lambda: airflow.states(run_id).get("refit") == {"running"}, 240, "the night to go on")
