@@ -29,7 +29,7 @@ class Best:
     Args:
         rows: How many.
         k: How many of each; a row may hold fewer.
-        compiled: Whether to let `compiled.keep_best` do what it can. What is found is the same.
+        compiled: Whether to let `compiled.best` do what it can. What is found is the same.
     """
 
     def __init__(self, rows: int, k: int, *, compiled: bool = False) -> None:
@@ -67,7 +67,7 @@ class Best:
             keys[:] = _kept(values, first, keys)
             return
         # Only here: loading it takes half a second.
-        from recommender_job.scoring.compiled import MOST, keep_best
+        from recommender_job.scoring.compiled.best import MOST, keep_best
 
         left = np.ones(len(values), np.bool_)
         if self._k <= MOST:

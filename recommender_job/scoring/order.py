@@ -83,7 +83,7 @@ class Order:
     def _leave_out(self, values: Floats, users: Places, first: int) -> None:
         """Writes -inf where users may not have an experience."""
         if self._means.compiled:
-            from recommender_job.scoring.compiled import leave_out
+            from recommender_job.scoring.compiled.pairs import leave_out
 
             for keys in self._taken.runs:
                 leave_out(values, keys, users + self._start, first)

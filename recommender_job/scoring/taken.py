@@ -46,7 +46,7 @@ class Taken:
             users: Ids.
             experiences: Ids.
             threads: How many to use.
-            compiled: Whether to look up and sort as `compiled.keys_of` and `compiled.by_user` do.
+            compiled: Whether to look up and sort as `compiled.pairs` does.
         """
         user_of, experience_of = _Lookup(users), _Lookup(experiences)
         rows = rated[USER].to_numpy(), rated[EXPERIENCE].to_numpy()
@@ -59,7 +59,7 @@ class Taken:
                 keys = _keys(*own, user_of, experience_of)
                 keys.sort()
                 return keys
-            from recommender_job.scoring.compiled import by_user, keys_of
+            from recommender_job.scoring.compiled.pairs import by_user, keys_of
 
             tables, lowest = (user_of.table, experience_of.table), np.array([users[0], experiences[0]])
             if tables[0] is not None and tables[1] is not None:

@@ -53,7 +53,7 @@ class Wanted:
             users: Places in the block, ascending, shape [b].
             out: Shape [b, n].
             first: Place of the first experience.
-            compiled: Whether to let `compiled.add_rows` do what it can; the bits are the same.
+            compiled: Whether to let `compiled.rows` do what it can; the bits are the same.
 
         Returns:
             Whether what is written is finite for certain.
@@ -68,7 +68,7 @@ class Wanted:
             owners, rated = known.within(start + int(users[0]), start + int(users[-1]) + 1)
             begins, ends = np.searchsorted(owners, [users - users[0], users - users[0] + 1])
             if compiled and out.shape[1] > 1:  # of a single column, NumPy adds up in another order
-                from recommender_job.scoring.compiled import add_rows
+                from recommender_job.scoring.compiled.rows import add_rows
 
                 add_rows(out, matrix, begins, ends, rated, TOGETHER)
                 return False

@@ -18,6 +18,7 @@ from recommender_job.ratings.sample import sample_ratings
 from recommender_job.runs import folder_of
 from recommender_job.storage.database import Database
 from tests.e2e.conftest import ROOT
+from tests.e2e.questions import answer, wait_for_question
 from tests.e2e.stack import DAG, Airflow, wait_until
 from tests.e2e.troubles import bad_data, damaged_plan, database_down, last_block, log_lines, no_room, try_of
 from tests.sinks import HookSink, MailSink, serving
@@ -96,26 +97,6 @@ def first_run(airflow: Airflow, live_database: Database, home: Path) -> str:
     airflow.call("PATCH", f"dags/{DAG}", {"is_paused": False})
     assert airflow.finish(run_id) == "success", airflow.states(run_id)
     return run_id
-
-
-def wait_for_question(airflow: Airflow, home: Path, run_id: str, times: int) -> None:
-    """Waits until a run asks, and the scheduler has heard of that: it takes no answer for the end of the question."""
-    wait_until(lambda: airflow.states(run_id).get("approve") == {"awaiting_input"}, 120, "the question")
-
-    def heard() -> bool:
-        lines = (home / "scheduler.log").read_text("utf-8", "replace").splitlines()
-        return (
-            sum("Received executor event" in line and "'approve'" in line and run_id in line for line in lines) >= times
-        )
-
-    wait_until(heard, 120, "the scheduler to hear of the question")
-
-
-def answer(airflow: Airflow, run_id: str, option: str, reason: str) -> dict[str, Any]:
-    path = f"dags/{DAG}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
-    asked = airflow.call("GET", path)
-    airflow.call("PATCH", path, {"chosen_options": [option], "params_input": {"reason": reason}})
-    return asked
 
 
 def test_a_night_that_ended_well_is_told_in_a_line(first_run: str, hook: HookSink, mail: MailSink) -> None:

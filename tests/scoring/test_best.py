@@ -110,7 +110,7 @@ def test_compiled_as_not(k: int) -> None:
 
 
 def test_only_rows_with_many_equal_values_are_left_to_others() -> None:
-    from recommender_job.scoring.compiled import REACHING, keep_best
+    from recommender_job.scoring.compiled.best import REACHING, keep_best
 
     values = np.random.default_rng(0).standard_normal((4, 1024)).astype(np.float32)
     values[1], values[2, : REACHING - 1] = 7, 8

@@ -12,7 +12,7 @@ import pytest
 
 CODE = """
 import numpy as np
-from recommender_job.scoring.compiled import leave_out
+from recommender_job.scoring.compiled.pairs import leave_out
 values = np.zeros((2, 3), np.float32)
 keys = np.array([5 << 32 | 9, 5 << 32 | 12, 6 << 32 | 11, 7 << 32 | 10, 7 << 32 | 13])
 leave_out(values, keys, np.array([5, 7]), 10)
@@ -23,7 +23,7 @@ print(values.tolist())
 @pytest.mark.parametrize("together", [1, 7, 64])
 def test_rows_are_added_up_as_numpy_does(together: int) -> None:
     """To the bit, also of more columns than are added up at once; somebody has no rows."""
-    from recommender_job.scoring.compiled import add_rows
+    from recommender_job.scoring.compiled.rows import add_rows
 
     random = np.random.default_rng(0)
     matrix = random.standard_normal((50, 5000)).astype(np.float32)
@@ -39,7 +39,7 @@ def test_rows_are_added_up_as_numpy_does(together: int) -> None:
 
 
 def test_pairs_are_put_in_the_order_of_their_users() -> None:
-    from recommender_job.scoring.compiled import by_user
+    from recommender_job.scoring.compiled.pairs import by_user
 
     random = np.random.default_rng(0)
     keys = random.integers(0, 40, 3000) << 32 | random.integers(0, 70, 3000)
@@ -51,7 +51,7 @@ def test_pairs_are_put_in_the_order_of_their_users() -> None:
 @pytest.mark.parametrize("first", [0, 20, 69])
 def test_what_users_may_not_have_is_left_out(users: list[int], first: int) -> None:
     """Of users next to one another and far apart, first, last and without a pair; of a stretch of experiences."""
-    from recommender_job.scoring.compiled import leave_out
+    from recommender_job.scoring.compiled.pairs import leave_out
 
     random = np.random.default_rng(0)
     pairs = np.sort(random.integers(0, 40, 300)) << 32 | random.integers(0, 70, 300)
