@@ -131,7 +131,7 @@ def checked(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
         ArtifactBroken: Names the table, the column and the first offending values.
     """
     try:
-        return schema.validate(frame, lazy=False)
+        return schema.validate(frame, lazy=False, inplace=True)  # else it is copied first
     except pa.errors.SchemaError as error:
         raise ArtifactBroken(
             f"Table `{schema.name}` breaks its contract: {str(error).splitlines()[0]}.",

@@ -107,9 +107,8 @@ class ListMaker:
             return
         self._asked += len(users) * len(self._experiences)
         compiled = self._asked >= COMPILED_FROM
-        taken = Taken.of(rated, users, self._experiences, self._threads, compiled=compiled)
-        if opt_outs is not None:
-            taken += Taken.of(opt_outs, users, self._experiences, self._threads)  # relevance is not told of them
+        frames = [rated] if opt_outs is None else [rated, opt_outs]  # relevance is not told of opt-outs
+        taken = Taken.of(frames, users, self._experiences, self._threads, compiled=compiled)
         known = self._scorer.known(users, rated, self._threads, compiled=compiled)
         columns: list[tuple[NDArray[np.generic], ...]] = []
         with one_thread_each():
@@ -125,12 +124,14 @@ class ListMaker:
             yield _frame(columns)
 
     def _columns(self, owners: NDArray[np.int64], block: Block) -> tuple[NDArray[np.generic], ...]:
-        left, shape = block.there, block.places.shape
+        users, n = block.places.shape
+        # Of nearly everybody, n experiences are left: then nothing need be picked.
+        left = slice(None) if block.there.all() else block.there.ravel()
         return (
-            np.broadcast_to(owners[:, None], shape)[left],
-            np.broadcast_to(np.arange(1, shape[1] + 1, dtype=np.int16), shape)[left],
-            self._experiences[block.places[left]],
-            np.clip(block.scores[left], *self._scale).astype(np.float32),
+            owners.repeat(n)[left],
+            np.tile(np.arange(1, n + 1, dtype=np.int16), users)[left],
+            self._experiences[block.places.ravel()[left]],
+            np.clip(block.scores.ravel()[left], *self._scale).astype(np.float32, copy=False),
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from recommender_job.scoring.best import MULTIPLE, Best, Places
 from recommender_job.scoring.product import Floats
-from recommender_job.scoring.taken import LOW, Taken
+from recommender_job.scoring.taken import Taken
 
 #: Experiences whose values stand in memory at once. Always the same: the last bits depend on where a stretch begins.
 STRETCH = 8192
@@ -82,19 +82,19 @@ class Order:
 
     def _leave_out(self, values: Floats, users: Places, first: int) -> None:
         """Writes -inf where users may not have an experience."""
+        begins, experiences, places = self._taken.begins, self._taken.experiences, users + self._start
         if self._means.compiled:
             from recommender_job.scoring.compiled.pairs import leave_out
 
-            for keys in self._taken.runs:
-                leave_out(values, keys, users + self._start, first)
+            leave_out(values, begins, experiences, places, first)
             return
-        begin = self._start + int(users[0])
-        rows = np.full(users[-1] - users[0] + 1, -1)
-        rows[users - users[0]] = np.arange(len(users))
-        for keys in self._taken.keys(begin, begin + len(rows)):
-            row, column = rows[(keys >> 32) - begin], (keys & LOW) - first
-            here = (row >= 0) & (column >= 0) & (column < values.shape[1])
-            values[row[here], column[here]] = -np.inf
+        low, high = begins[places[0]], begins[places[-1] + 1]
+        rows = np.full(places[-1] - places[0] + 1, -1)
+        rows[places - places[0]] = np.arange(len(users))
+        row = rows.repeat(np.diff(begins[places[0] : places[-1] + 2]))
+        column = experiences[low:high] - first
+        here = (row >= 0) & (column >= 0) & (column < values.shape[1])
+        values[row[here], column[here]] = -np.inf
 
 
 def _width(columns: int) -> int:

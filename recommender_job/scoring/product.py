@@ -7,6 +7,7 @@ and the size is one for which this processor's kernel is seen not to care where 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -99,8 +100,13 @@ def one_thread_each() -> AbstractContextManager[object]:
 
 
 def longest(vectors: Floats, axis: int = 1) -> float:
-    """Length of the longest of the vectors that lie along an axis; not a number where one of them is none."""
-    return float(np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=axis).max(initial=0)))
+    """A length that none of the vectors along an axis exceeds; not a number where one of them is none.
+
+    It may be greater than the longest by the root of how many numbers a vector has: what is far from too large is all
+    that anybody asks.
+    """
+    highest = max(float(vectors.max(initial=0)), -float(vectors.min(initial=0)))
+    return highest * math.sqrt(vectors.shape[axis])
 
 
 def _group(matrix: Floats) -> int:

@@ -40,7 +40,7 @@ class Wanted:
             return np.concatenate([own, np.ones((len(own), 1), np.float32)], axis=1)
         if not len(model.matrix):
             return np.zeros((len(users), 0), np.float32)
-        return Taken.of(rated, users, model.experiences.ids, threads, compiled=compiled)
+        return Taken.of([rated], users, model.experiences.ids, threads, compiled=compiled)
 
     def into(
         self, known: Known, start: int, users: NDArray[np.int64], out: Floats, first: int = 0, *, compiled: bool = False

@@ -87,9 +87,9 @@ def test_loops_are_compiled_once_much_has_been_asked_for(monkeypatch: pytest.Mon
     """Of the same maker, whether at once or part by part."""
     asked: list[bool] = []
 
-    def of(*_: object, compiled: bool, **__: object) -> Taken:
+    def of(_: object, users: np.ndarray, *__: object, compiled: bool) -> Taken:
         asked.append(compiled)
-        return Taken(())
+        return Taken(np.zeros(len(users) + 1, np.int64), np.zeros(0, np.int32))
 
     monkeypatch.setattr(lists.Taken, "of", of)
     monkeypatch.setattr(lists, "COMPILED_FROM", 3 * len(OFFERED) * 10)

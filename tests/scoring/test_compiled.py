@@ -14,8 +14,8 @@ CODE = """
 import numpy as np
 from recommender_job.scoring.compiled.pairs import leave_out
 values = np.zeros((2, 3), np.float32)
-keys = np.array([5 << 32 | 9, 5 << 32 | 12, 6 << 32 | 11, 7 << 32 | 10, 7 << 32 | 13])
-leave_out(values, keys, np.array([5, 7]), 10)
+begins, experiences = np.array([0, 2, 3, 5]), np.array([9, 12, 11, 10, 13], np.int32)
+leave_out(values, begins, experiences, np.array([0, 2]), 10)
 print(values.tolist())
 """
 
@@ -38,30 +38,41 @@ def test_rows_are_added_up_as_numpy_does(together: int) -> None:
     np.testing.assert_array_equal(out, expected)
 
 
-def test_pairs_are_put_in_the_order_of_their_users() -> None:
-    from recommender_job.scoring.compiled.pairs import by_user
+def test_experiences_are_put_where_their_users_are() -> None:
+    """Of a user, one after the other."""
+    from recommender_job.scoring.compiled.pairs import count, put
 
     random = np.random.default_rng(0)
-    keys = random.integers(0, 40, 3000) << 32 | random.integers(0, 70, 3000)
-    np.testing.assert_array_equal(by_user(keys, 40), keys[np.argsort(keys >> 32, kind="stable")])
-    assert len(by_user(np.zeros(0, np.int64), 40)) == 0
+    users, experiences = random.integers(0, 40, 3000), random.integers(0, 70, 3000)
+    counts, out = np.ones(40, np.int64), np.empty(3000, np.int32)
+    for rows in (slice(0, 1000), slice(1000, 1000), slice(1000, 3000)):
+        count(users[rows] << 32 | experiences[rows], counts)
+    counts -= 1
+    np.testing.assert_array_equal(counts, np.bincount(users, minlength=40))
+    places = counts.cumsum() - counts
+    for rows in (slice(0, 1000), slice(1000, 1000), slice(1000, 3000)):
+        put(users[rows] << 32 | experiences[rows], places, out)
+    np.testing.assert_array_equal(out, experiences[np.argsort(users, kind="stable")])
+    np.testing.assert_array_equal(places, counts.cumsum())
 
 
-@pytest.mark.parametrize("users", [[0], [3, 4, 5], [2, 7, 20], [39], [40, 41]])
+@pytest.mark.parametrize("users", [[0], [3, 4, 5], [2, 7, 20], [39]])
 @pytest.mark.parametrize("first", [0, 20, 69])
 def test_what_users_may_not_have_is_left_out(users: list[int], first: int) -> None:
     """Of users next to one another and far apart, first, last and without a pair; of a stretch of experiences."""
     from recommender_job.scoring.compiled.pairs import leave_out
 
     random = np.random.default_rng(0)
-    pairs = np.sort(random.integers(0, 40, 300)) << 32 | random.integers(0, 70, 300)
+    counts = random.integers(0, 9, 40)
+    counts[[4, 7]] = 0
+    begins, experiences = np.append(0, counts.cumsum()), random.integers(0, 70, counts.sum()).astype(np.int32)
     values = np.zeros((len(users), 30), np.float32)
-    leave_out(values, pairs, np.array(users), first)
-    expected = {(int(key >> 32), int(key & 0xFFFFFFFF)) for key in pairs}
+    leave_out(values, begins, experiences, np.array(users), first)
     found = {(users[row], first + int(column)) for row, column in np.argwhere(values == -np.inf)}
-    assert found == {(user, one) for user, one in expected if user in users and first <= one < first + 30}
+    pairs = {(user, int(one)) for user in users for one in experiences[begins[user] : begins[user + 1]]}
+    assert found == {(user, one) for user, one in pairs if first <= one < first + 30}
     nothing = np.zeros((1, 2), np.float32)
-    leave_out(nothing, np.zeros(0, np.int64), np.array([0]), 0)
+    leave_out(nothing, np.zeros(2, np.int64), np.zeros(0, np.int32), np.array([0]), 0)
     assert not nothing.any()
 
 

@@ -24,7 +24,7 @@ def places(taken: Taken, start: int, stop: int) -> list[tuple[int, int]]:
 
 def test_by_hand(pairs: Callable[..., pd.DataFrame]) -> None:
     rated = pairs((30, 7), (10, 9), (10, 5), (99, 5), (30, 99))
-    taken = Taken.of(rated, np.array([10, 20, 30]), np.array([5, 7, 9]))
+    taken = Taken.of([rated], np.array([10, 20, 30]), np.array([5, 7, 9]))
     assert places(taken, 0, 3) == [(0, 0), (0, 2), (2, 1)]
     # Places count from the block's first user.
     assert places(taken, 1, 3) == [(1, 1)]
@@ -32,17 +32,17 @@ def test_by_hand(pairs: Callable[..., pd.DataFrame]) -> None:
 
 
 def test_pairs_of_two_frames_and_pairs_that_repeat_count_once(pairs: Callable[..., pd.DataFrame]) -> None:
-    users, experiences = np.array([10, 20]), np.array([5, 7])
-    one, other = (Taken.of(some, users, experiences) for some in (pairs((20, 5), (20, 5)), pairs((20, 5), (10, 7))))
-    assert places(one + other, 0, 2) == [(0, 1), (1, 0)]
+    frames = pairs((20, 5), (20, 5)), pairs((20, 5), (10, 7))
+    taken = Taken.of(frames, np.array([10, 20]), np.array([5, 7]))
+    assert places(taken, 0, 2) == [(0, 1), (1, 0)]
 
 
 def test_nobody_rated_anything(pairs: Callable[..., pd.DataFrame]) -> None:
-    assert places(Taken.of(pairs(), np.array([1]), np.array([1])), 0, 1) == []
+    assert places(Taken.of([pairs()], np.array([1]), np.array([1])), 0, 1) == []
 
 
 @pytest.mark.parametrize("rows", [1, 7, module.ROWS])
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, 2, 100])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_rows_that_are_looked_up_a_few_at_a_time(
     monkeypatch: pytest.MonkeyPatch, rows: int, threads: int, compiled: bool
@@ -50,7 +50,8 @@ def test_rows_that_are_looked_up_a_few_at_a_time(
     monkeypatch.setattr(module, "ROWS", rows)
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"user_id": random.integers(0, 30, 80), "experience_id": random.integers(0, 9, 80)})
-    taken = Taken.of(frame, np.arange(30), np.arange(9), threads, compiled=compiled)
+    taken = Taken.of([frame[:30], frame[30:]], np.arange(30), np.arange(9), threads, compiled=compiled)
+    np.testing.assert_array_equal(np.diff(taken.begins), np.bincount(frame["user_id"], minlength=30))
     assert places(taken, 3, 20) == sorted({(u - 3, e) for u, e in frame.to_numpy().tolist() if 3 <= u < 20})
 
 
@@ -59,7 +60,8 @@ def test_every_block_has_exactly_its_own_pairs(data: st.DataObject, users: set[i
     rated = data.draw(st.lists(st.tuples(IDS, IDS), max_size=30))
     frame = pd.DataFrame(rated, columns=["user_id", "experience_id"], dtype="int64")
     people, things = np.array(sorted(users)), np.array(sorted(experiences))
-    taken = Taken.of(frame, people, things, compiled=data.draw(st.booleans(), "compiled"))
+    threads, compiled = data.draw(st.integers(1, 3), "threads"), data.draw(st.booleans(), "compiled")
+    taken = Taken.of([frame], people, things, threads, compiled=compiled)
     start = data.draw(st.integers(0, len(people)))
     stop = data.draw(st.integers(start, len(people)))
     found = {(int(people[start + u]), int(things[e])) for u, e in places(taken, start, stop)}

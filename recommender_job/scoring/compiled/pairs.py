@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recommender_job.scoring.compiled.compiler import Floats, Keys, Number, compiled
 
@@ -32,45 +33,45 @@ def keys_of(users: Keys, experiences: Keys, user_places: Keys, lowest: Keys, exp
 
 
 @compiled
-def by_user(keys: Keys, users: int) -> Keys:
-    """The same keys in the order of their users, by counting; those of a user stay in the order in which they stand.
+def count(keys: Keys, counts: Keys) -> None:
+    """Adds to the number of pairs of each user.
 
     Args:
         keys: Shape [n].
-        users: Above all of their places.
+        counts: Shape [users]. Changed.
     """
-    ends, out = np.zeros(users + 1, np.int64), np.empty_like(keys)
     for key in keys:
-        ends[np.uint64((key >> 32) + 1)] += 1
-    for user in range(users):
-        ends[user + 1] += ends[user]
-    for key in keys:
-        place = np.uint64(key >> 32)
-        out[np.uint64(ends[place])] = key
-        ends[place] += 1
-    return out
+        counts[np.uint64(key >> 32)] += 1
 
 
 @compiled
-def leave_out(values: Floats, keys: Keys, users: Keys, first: int) -> None:
+def put(keys: Keys, places: Keys, out: NDArray[np.int32]) -> None:
+    """Writes the experience of each pair at the next place of its user.
+
+    Args:
+        keys: Shape [n].
+        places: The next place of each user, shape [users]. Changed.
+        out: Written.
+    """
+    for key in keys:
+        user = np.uint64(key >> 32)
+        out[np.uint64(places[user])] = np.int32(key & 0xFFFFFFFF)
+        places[user] += 1
+
+
+@compiled
+def leave_out(values: Floats, begins: Keys, experiences: NDArray[np.int32], users: Keys, first: int) -> None:
     """Writes -inf where users may not have an experience.
 
     Args:
         values: Shape [b, n]. Changed.
-        keys: Place of the user times 2**32 plus that of the experience, ascending by user.
-        users: Place of the user of each row, ascending, shape [b].
+        begins: As `taken.Taken` has them.
+        experiences: Likewise.
+        users: Place of the user of each row, shape [b].
         first: Place of the experience of the first column.
     """
-    place, above = 0, len(keys)
-    while place < above:  # the first key that is not before all of the users
-        middle = (place + above) >> 1
-        before = keys[middle] >> 32 < users[0]
-        place, above = (middle + 1 if before else place), (above if before else middle)
     for row in range(len(users)):
-        while place < len(keys) and keys[place] >> 32 < users[row]:
-            place += 1
-        while place < len(keys) and keys[place] >> 32 == users[row]:
-            column = (keys[place] & 0xFFFFFFFF) - first
+        for pair in range(begins[users[row]], begins[users[row] + 1]):
+            column = experiences[pair] - first
             if 0 <= column < values.shape[1]:
                 values[row, column] = -np.inf
-            place += 1
