@@ -134,6 +134,14 @@ def test_a_product_is_numpys(columns: int) -> None:
         np.testing.assert_array_equal(made.some(rows, places), np.take_along_axis(rows @ matrix, places, axis=1))
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_no_vector_is_longer_than_the_longest(axis: int) -> None:
+    for table in (np.full((5, 7), -3, np.float32), np.eye(5, 7, dtype=np.float32)):
+        length = np.linalg.norm(table, axis=axis).max()
+        assert length <= product.longest(table, axis) * (1 + 1e-12) <= np.sqrt(table.shape[axis]) * length * (1 + 1e-9)
+    assert product.longest(np.zeros((0, 7), np.float32)) == 0
+
+
 @pytest.mark.parametrize("columns", [3, product.TILE + 5])
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf, 1e20, 1.5e19])
 def test_what_is_finite_for_certain_is(columns: int, broken: float) -> None:
