@@ -19,8 +19,8 @@ from recommender_job.scoring.product import Floats
 #: What is common to a user's pairs before each relu, with the sign turned: for each hidden layer, shape [users, units].
 Shifts = list[Floats]
 
-#: Values of all layers of a tile, at most: 768 KiB, what a core's second-level cache holds beside the weights.
-CACHED = 196_608
+#: Values of all layers of a tile, at most: 2.25 MiB of the caches. With fewer, threads wait for one another more often.
+CACHED = 589_824
 
 
 class Network:
