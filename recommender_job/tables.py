@@ -125,7 +125,7 @@ LISTS = pa.DataFrameSchema(
 
 
 def checked(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
-    """Returns the frame when it keeps the schema.
+    """Returns the very frame when it keeps the schema. It is not changed, since no schema converts anything.
 
     Raises:
         ArtifactBroken: Names the table, the column and the first offending values.

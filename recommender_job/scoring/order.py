@@ -72,29 +72,13 @@ class Order:
         values = self._buffer[: len(users) * width].reshape(len(users), width)
         values[:, columns:] = -np.inf
         self._fill(users, first, values[:, :columns])
-        self._leave_out(values, users, first)
+        self._taken.leave_out(values, users + self._start, first, compiled=self._means.compiled)
         if len(self._pinned):
             pins = np.flatnonzero((self._pinned >= first) & (self._pinned < first + columns))
             here = self._pinned[pins] - first
             self.pinned[users[:, None], pins] = values[:, here]
             values[:, here] = -np.inf
         return values
-
-    def _leave_out(self, values: Floats, users: Places, first: int) -> None:
-        """Writes -inf where users may not have an experience."""
-        begins, experiences, places = self._taken.begins, self._taken.experiences, users + self._start
-        if self._means.compiled:
-            from recommender_job.scoring.compiled.pairs import leave_out
-
-            leave_out(values, begins, experiences, places, first)
-            return
-        low, high = begins[places[0]], begins[places[-1] + 1]
-        rows = np.full(places[-1] - places[0] + 1, -1)
-        rows[places - places[0]] = np.arange(len(users))
-        row = rows.repeat(np.diff(begins[places[0] : places[-1] + 2]))
-        column = experiences[low:high] - first
-        here = (row >= 0) & (column >= 0) & (column < values.shape[1])
-        values[row[here], column[here]] = -np.inf
 
 
 def _width(columns: int) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.scoring.card import CardNetwork, cards_of
 from recommender_job.scoring.networks import Network, Shifts
-from recommender_job.scoring.product import Floats, Product, longest
+from recommender_job.scoring.product import Floats, Product, length_bound
 from recommender_job.settings import Devices
 
 
@@ -92,7 +92,7 @@ class PredictedRatings:
             constant += weight * (model_of_bias.mean + model_of_bias.user[model_of_bias.users.encode(users)])
         last = np.stack([constant, np.ones(len(users))], axis=1).astype(np.float32)
         joined = np.concatenate([*linear, last], axis=1)
-        return UserRows(joined, longest(joined), shifts)
+        return UserRows(joined, length_bound(joined), shifts)
 
     def every(self, rows: UserRows, out: Floats, first: int = 0) -> bool:
         """Writes the ratings of every pair of the experiences from `first` on, not clipped.

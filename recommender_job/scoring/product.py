@@ -36,15 +36,14 @@ class Product:
     def __init__(self, parts: Sequence[Floats]) -> None:
         self._matrix = np.concatenate(parts)
         self.group = _group(self._matrix[:, :TILE])
-        tiles = (self._matrix[:, start : start + TILE] for start in range(0, self._matrix.shape[1], TILE))
-        self._longest = float(np.max([0.0, *(longest(tile, axis=0) for tile in tiles)]))
+        self._length_bound = length_bound(self._matrix, axis=0)
 
     def surely_finite(self, length: float) -> bool:
         """Whether products with rows of that length at most are finite numbers for certain, by Cauchy and Schwarz.
 
         If not, they may still be.
         """
-        return length * self._longest < LARGE
+        return length * self._length_bound < LARGE
 
     def into(self, rows: Floats, out: Floats, first: int = 0, *, add: bool = False) -> None:
         """Writes `rows @ matrix[:, first : first + n]`, or adds it.
@@ -99,7 +98,7 @@ def one_thread_each() -> AbstractContextManager[object]:
     return limits
 
 
-def longest(vectors: Floats, axis: int = 1) -> float:
+def length_bound(vectors: Floats, axis: int = 1) -> float:
     """A length that none of the vectors along an axis exceeds; not a number where one of them is none.
 
     It may be greater than the longest by the root of how many numbers a vector has: what is far from too large is all

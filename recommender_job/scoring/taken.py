@@ -1,4 +1,4 @@
-"""Which experiences users have rated, block by block of users."""
+"""Which experiences users have already, or do not want: pairs by user."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recommender_job.scoring.product import Floats
 from recommender_job.tables import EXPERIENCE, USER
 
 #: Rows that are looked up at once.
@@ -51,34 +52,39 @@ class Taken:
             users: Ids.
             experiences: Ids.
             threads: How many to use.
-            compiled: Whether to look up and sort as `compiled.pairs` does.
+            compiled: Whether to let `compiled.pairs` do it.
         """
-        keys_of = _keys_of(_Lookup(users), _Lookup(experiences), compiled=compiled)
+        look_up = _look_up(_Lookup(users), _Lookup(experiences), compiled=compiled)
+        # What each thread must know of all users is to be less than what it looks up.
+        lanes = max(min(threads, sum(map(len, frames)) // len(users)), 1)
 
-        def look_up(lane: int) -> list[Numbers]:
-            return [keys_of(*rows) for frame in frames for rows in _rows(frame, lane, threads)]
+        def looked_up(lane: int) -> list[Numbers]:
+            return [look_up(*rows) for frame in frames for rows in _rows(frame, lane, lanes)]
 
-        with ThreadPoolExecutor(threads) as pool:
-            lanes = list(pool.map(look_up, range(threads)))
-            if compiled:
-                from recommender_job.scoring.compiled.pairs import count, put
+        with ThreadPoolExecutor(lanes) as pool:
+            keys = list(pool.map(looked_up, range(lanes)))
+            return _counted(keys, len(users), pool) if compiled else _sorted(keys, len(users))
 
-                counts = np.zeros((threads, len(users)), np.int64)
-                list(pool.map(lambda keys, own: [count(some, own) for some in keys], lanes, counts))
-                # Of each user, the lanes stand one behind the other.
-                ends = counts.T.ravel().cumsum().reshape(len(users), threads)
-                found, places = cls._empty(ends[:, -1]), np.ascontiguousarray((ends - counts.T).T)
-                list(pool.map(lambda keys, own: [put(some, own, found.experiences) for some in keys], lanes, places))
-                return found
-        keys = np.concatenate([np.zeros(0, np.int64), *(keys for lane in lanes for keys in lane)])
-        keys.sort()
-        found = cls._empty(keys.searchsorted(np.arange(1, len(users) + 1) << 32))
-        found.experiences[:] = keys & _LOW
-        return found
+    def leave_out(self, values: Floats, users: Numbers, first: int, *, compiled: bool) -> None:
+        """Writes -inf where users may not have an experience.
 
-    @classmethod
-    def _empty(cls, ends: Numbers) -> Taken:
-        return cls(np.concatenate([[0], ends]), np.empty(ends[-1], np.int32))
+        Args:
+            values: Shape [b, n]. Changed.
+            users: Places of the users, ascending, shape [b].
+            first: Place of the experience of the first column.
+            compiled: Whether to let `compiled.pairs` do it.
+        """
+        if compiled:
+            from recommender_job.scoring.compiled.pairs import leave_out
+
+            leave_out(values, self.begins, self.experiences, users, first)
+            return
+        rows = np.full(users[-1] - users[0] + 1, -1)
+        rows[users - users[0]] = np.arange(len(users))
+        owners, experiences = self._between(int(users[0]), int(users[-1]) + 1)
+        row, column = rows[owners], experiences - first
+        here = (row >= 0) & (column >= 0) & (column < values.shape[1])
+        values[row[here], column[here]] = -np.inf
 
     def within(self, start: int, stop: int) -> tuple[Numbers, Numbers]:
         """Pairs of the users from `start` up to `stop`, each once, ascending.
@@ -86,13 +92,46 @@ class Taken:
         Returns:
             Place of the user, counted from `start`, and of the experience; shape [k] each.
         """
-        begins = self.begins[start : stop + 1]
-        keys = np.arange(stop - start).repeat(np.diff(begins)) << 32 | self.experiences[begins[0] : begins[-1]]
+        owners, experiences = self._between(start, stop)
+        keys = owners << 32 | experiences
         keys.sort()
         other = keys[1:] != keys[:-1]
         if not other.all():
             keys = keys[np.concatenate([[True], other])]
         return keys >> 32, keys & _LOW
+
+    def _between(self, start: int, stop: int) -> tuple[Numbers, NDArray[np.int32]]:
+        begins = self.begins[start : stop + 1]
+        return np.arange(stop - start).repeat(np.diff(begins)), self.experiences[begins[0] : begins[-1]]
+
+
+def _counted(lanes: list[list[Numbers]], users: int, pool: ThreadPoolExecutor) -> Taken:
+    """The pairs of all lanes, each lane's in a thread."""
+    from recommender_job.scoring.compiled.pairs import count, put
+
+    def each(work: Callable[..., None], numbers: Numbers, *more: NDArray[np.int32]) -> None:
+        def lane(keys: list[Numbers], own: Numbers) -> None:
+            for some in keys:
+                work(some, own, *more)
+
+        list(pool.map(lane, lanes, numbers))
+
+    counts = np.zeros((len(lanes), users), np.int64)
+    each(count, counts)
+    # Of each user, the lanes stand one behind the other.
+    ends = counts.T.ravel().cumsum().reshape(users, len(lanes))
+    taken = Taken(np.append(0, ends[:, -1]), np.empty(ends[-1, -1], np.int32))
+    each(put, np.ascontiguousarray((ends - counts.T).T), taken.experiences)
+    return taken
+
+
+def _sorted(lanes: list[list[Numbers]], users: int) -> Taken:
+    """The pairs of all lanes, by NumPy."""
+    keys = np.concatenate([np.zeros(0, np.int64), *(keys for lane in lanes for keys in lane)])
+    keys.sort()
+    begins = keys.searchsorted(np.arange(users + 1) << 32)
+    keys &= _LOW
+    return Taken(begins, keys.astype(np.int32))
 
 
 def _rows(frame: pd.DataFrame, lane: int, lanes: int) -> Iterator[tuple[Numbers, Numbers]]:
@@ -104,8 +143,8 @@ def _rows(frame: pd.DataFrame, lane: int, lanes: int) -> Iterator[tuple[Numbers,
         yield users[rows], experiences[rows]
 
 
-def _keys_of(user_of: _Lookup, experience_of: _Lookup, *, compiled: bool) -> Callable[[Numbers, Numbers], Numbers]:
-    """What looks pairs up: the place of the user times 2**32 plus that of the experience, where there are both."""
+def _look_up(user_of: _Lookup, experience_of: _Lookup, *, compiled: bool) -> Callable[[Numbers, Numbers], Numbers]:
+    """What makes keys of ids: the place of the user times 2**32 plus that of the experience, where there are both."""
     users_at, experiences_at = user_of.table, experience_of.table
     if compiled and users_at is not None and experiences_at is not None:
         from recommender_job.scoring.compiled.pairs import keys_of

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recommender_job.ranking.relevance import RelevanceModel
-from recommender_job.scoring.product import Floats, Product, longest
+from recommender_job.scoring.product import Floats, Product, length_bound
 from recommender_job.scoring.taken import Taken
 
 #: Rows of the matrix that are added up at once.
@@ -61,7 +61,7 @@ class Wanted:
         if self._product is not None and isinstance(known, np.ndarray):
             rows = known[start + users]
             self._product.into(rows, out, first)
-            return self._product.surely_finite(longest(rows))
+            return self._product.surely_finite(length_bound(rows))
         out[:] = self._popularity[first : first + out.shape[1]]
         if isinstance(known, Taken):
             matrix = self._matrix[:, first : first + out.shape[1]]

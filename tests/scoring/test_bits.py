@@ -135,11 +135,15 @@ def test_a_product_is_numpys(columns: int) -> None:
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_no_vector_is_longer_than_the_longest(axis: int) -> None:
+def test_no_vector_is_longer_than_its_bound(axis: int) -> None:
     for table in (np.full((5, 7), -3, np.float32), np.eye(5, 7, dtype=np.float32)):
         length = np.linalg.norm(table, axis=axis).max()
-        assert length <= product.longest(table, axis) * (1 + 1e-12) <= np.sqrt(table.shape[axis]) * length * (1 + 1e-9)
-    assert product.longest(np.zeros((0, 7), np.float32)) == 0
+        assert (
+            length
+            <= product.length_bound(table, axis) * (1 + 1e-12)
+            <= np.sqrt(table.shape[axis]) * length * (1 + 1e-9)
+        )
+    assert product.length_bound(np.zeros((0, 7), np.float32)) == 0
 
 
 @pytest.mark.parametrize("columns", [3, product.TILE + 5])
@@ -147,14 +151,14 @@ def test_no_vector_is_longer_than_the_longest(axis: int) -> None:
 def test_what_is_finite_for_certain_is(columns: int, broken: float) -> None:
     """Of 1e20 squared and of sums of squares beyond float32 nothing is promised."""
     matrix, rows = np.ones((4, columns), np.float32), np.ones((3, 4), np.float32)
-    assert product.Product([matrix]).surely_finite(product.longest(rows))
+    assert product.Product([matrix]).surely_finite(product.length_bound(rows))
     for table, other in ((matrix, rows), (rows, matrix)):
         table[2, 2] = other[1, 1] = broken
         with np.errstate(all="ignore"):
-            assert not product.Product([matrix]).surely_finite(product.longest(rows))
+            assert not product.Product([matrix]).surely_finite(product.length_bound(rows))
         table[:], other[:] = 1, 1
     matrix[0, -1] = np.nan
-    assert not product.Product([matrix]).surely_finite(product.longest(rows))
+    assert not product.Product([matrix]).surely_finite(product.length_bound(rows))
 
 
 def test_as_many_threads_as_may_run_or_as_asked_for() -> None:

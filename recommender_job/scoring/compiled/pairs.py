@@ -1,4 +1,4 @@
-"""Pairs of users and experiences, as keys: the place of the user times 2**32 plus that of the experience."""
+"""Pairs of users and experiences: as keys, and then by user, as `taken.Taken` has them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recommender_job.scoring.compiled.compiler import Floats, Keys, Number, comp
 
 @compiled
 def keys_of(users: Keys, experiences: Keys, user_places: Keys, lowest: Keys, experience_places: Keys) -> Keys:
-    """Pairs as keys, place of the user times 2**32 plus that of the experience; those without a place are left away.
+    """Pairs as keys: place of the user times 2**32 plus that of the experience; those without a place are left away.
 
     Args:
         users: Ids, shape [n].
@@ -20,16 +20,16 @@ def keys_of(users: Keys, experiences: Keys, user_places: Keys, lowest: Keys, exp
         experience_places: Places of the experiences, likewise.
     """
     keys = np.empty(len(users), np.int64)
-    count: Number = 0
+    found: Number = 0
     above_users, above_experiences = np.uint64(len(user_places)), np.uint64(len(experience_places))
     for number in range(len(users)):
         # Without a sign, what lies before the lowest is far behind the last.
         user, experience = np.uint64(users[number] - lowest[0]), np.uint64(experiences[number] - lowest[1])
         if user < above_users and experience < above_experiences:
             key = user_places[user] << 32 | experience_places[experience]
-            keys[np.uint64(count)] = key
-            count += np.int64(key >= 0)
-    return keys[:count]
+            keys[np.uint64(found)] = key
+            found += np.int64(key >= 0)
+    return keys[:found]
 
 
 @compiled
@@ -37,7 +37,7 @@ def count(keys: Keys, counts: Keys) -> None:
     """Adds to the number of pairs of each user.
 
     Args:
-        keys: Shape [n].
+        keys: As `keys_of` makes them, shape [n].
         counts: Shape [users]. Changed.
     """
     for key in keys:
@@ -49,9 +49,9 @@ def put(keys: Keys, places: Keys, out: NDArray[np.int32]) -> None:
     """Writes the experience of each pair at the next place of its user.
 
     Args:
-        keys: Shape [n].
+        keys: As `keys_of` makes them, shape [n].
         places: The next place of each user, shape [users]. Changed.
-        out: Written.
+        out: Written; as many as there are pairs of all users.
     """
     for key in keys:
         user = np.uint64(key >> 32)
