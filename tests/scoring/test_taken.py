@@ -49,7 +49,7 @@ def test_rows_that_are_looked_up_a_few_at_a_time(
 ) -> None:
     monkeypatch.setattr(module, "ROWS", rows)
     random = np.random.default_rng(0)
-    frame = pd.DataFrame({"user_id": random.integers(0, 30, 310), "experience_id": random.integers(0, 9, 310)})
+    frame = pd.DataFrame({"user_id": random.integers(0, 30, 313), "experience_id": random.integers(0, 9, 313)})
     taken = Taken.of([frame[:30], frame[30:]], np.arange(30), np.arange(9), threads, compiled=compiled)
     np.testing.assert_array_equal(np.diff(taken.begins), np.bincount(frame["user_id"], minlength=30))
     assert places(taken, 3, 20) == sorted({(u - 3, e) for u, e in frame.to_numpy().tolist() if 3 <= u < 20})
