@@ -28,7 +28,10 @@ class BrokenShard:
         self.file = live.runs / folder_of(self.run_id) / PLANNED
         decide(self.run_id)
         try:
-            self._wait(lambda: airflow.states(self.run_id).get("plan_shards") in ({"queued"}, {"running"}), "the plan")
+            # Whoever has a slot keeps it. The plan needs none, and may be made between two looks.
+            self._wait(
+                lambda: airflow.states(self.run_id).get("refit") in ({"queued"}, {"running"}), "the last training"
+            )
             self._slots(0)  # the shards wait
             self._wait(lambda: len(self._shards()) == 2, "the shards")
             self._slots(1)
