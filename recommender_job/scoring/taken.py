@@ -130,8 +130,7 @@ def _sorted(lanes: list[list[Numbers]], users: int) -> Taken:
     keys = np.concatenate([np.zeros(0, np.int64), *(keys for lane in lanes for keys in lane)])
     keys.sort()
     begins = keys.searchsorted(np.arange(users + 1) << 32)
-    keys &= _LOW
-    return Taken(begins, keys.astype(np.int32))
+    return Taken(begins, (keys & _LOW).astype(np.int32))
 
 
 def _rows(frame: pd.DataFrame, lane: int, lanes: int) -> Iterator[tuple[Numbers, Numbers]]:

@@ -137,7 +137,7 @@ class _Query:
         )
         # The query is the customer's own file and the columns are the contract's: neither is input.
         columns = select or ", ".join(map(_selected, self.schema))
-        wrapped = f"select {columns} from (select {typed} from (\n{self.text}\n) as source) as typed"  # noqa: S608 - see above
+        wrapped = f"select {columns} from (select {typed} from (\n{self.text}\n) as source) as typed"  # noqa: S608 - neither file nor names are input
         try:
             return transaction.copy_out(wrapped, parameters, sink, binary=binary)
         except psycopg2.errors.InsufficientPrivilege:
