@@ -44,7 +44,10 @@ def export_saved_model(predictor: Predictor, path: str, scale: tuple[float, floa
         return {"predicted_rating": tf.clip_by_value(rating, *scale)}
 
     served.serve = serve
-    tf.saved_model.save(served, path, signatures={"serving_default": serve})
+    # Else TensorFlow writes the source of a wrapper into the temporary folder and removes it at an orderly exit, which
+    # Airflow's tasks do not have: of every night a file would stay there.
+    save = tf.autograph.experimental.do_not_convert(tf.saved_model.save)
+    save(served, path, signatures={"serving_default": serve})
 
 
 def _table(ids: IdMap) -> Any:

@@ -163,9 +163,8 @@ class Nights:
 
 
 def files_left(scratch: Path, run_folder: Path) -> list[str]:
-    """Temporary files, but for the source that TensorFlow writes to save a model, and removes at an orderly exit."""
-    found = [path for path in scratch.iterdir() if "tf__signature_wrapper" not in path.read_text("utf-8")]
-    return sorted(str(path) for path in [*found, *run_folder.rglob(".*")])
+    """Temporary files."""
+    return sorted(str(path) for path in [*scratch.iterdir(), *run_folder.rglob(".*")])
 
 
 def kill(handle: int) -> None:
