@@ -32,8 +32,10 @@ PLANNED_OPT_OUTS = "plan/opt_outs.parquet"
 SHARD = "shard"
 
 #: What a shard holds at most where their number is not set: users, whose lists are in memory when they are published,
-#: and pairs, some twenty minutes of a processor's work.
-SHARD_USERS, SHARD_PAIRS = 250_000, 4_000_000_000
+#: and pairs, some twenty minutes of a processor's work. Where only candidates get a predicted rating, a pair costs what
+#: picking them takes, a hundredth; and each task reads the whole model and all ratings, so that they should be few.
+SHARD_USERS = 250_000
+SHARD_PAIRS = {"all": 4_000_000_000, "candidates": 400_000_000_000}
 _LEAST, _MOST = 2, 1024
 #: Parts in which users are looked for: of so many at once, as far as there are files for them.
 AT_ONCE, _MOST_PARTS = 100_000, 256
@@ -70,7 +72,7 @@ def plan(config: Config, run: Run, folder: RunFolder) -> dict[str, Any]:
                 action="Check is_active and the dates in sql/source/users.sql and sql/source/experiences.sql, and"
                 " `rules.excluded` and is_excluded in sql/source/experience_rules.sql.",
             )
-        count = config.shards or shards_for(users, len(experiences))
+        count = config.shards or shards_for(users, len(experiences), config.predict)
         shards = Buckets(scratch / "shards", count, [USER])
         for number in range(parts):
             part = np.load(known / f"{number}.npy", allow_pickle=False)
@@ -91,9 +93,9 @@ def plan(config: Config, run: Run, folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def shards_for(users: int, experiences: int) -> int:
-    """How many shards so much work is cut into."""
-    wanted = max(math.ceil(users / SHARD_USERS), math.ceil(users * experiences / SHARD_PAIRS))
+def shards_for(users: int, experiences: int, predict: str) -> int:
+    """How many shards so much work is cut into; `predict` is the setting, `all` or `candidates`."""
+    wanted = max(math.ceil(users / SHARD_USERS), math.ceil(users * experiences / SHARD_PAIRS[predict]))
     return min(max(wanted, _LEAST), _MOST)
 
 

@@ -43,19 +43,22 @@ def test_plan(extracted: RunFolder, settings: Callable[..., Config]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("users", "experiences", "shards"),
+    ("users", "experiences", "predict", "shards"),
     [
-        (0, 0, 2),
-        (500_000, 8_000, 2),
-        (500_001, 1, 3),
-        (500_000, 8_001, 2),
-        (500_000, 24_001, 4),
-        (20_000_000, 2_000, 80),
-        (10**9, 10**6, 1024),
+        (0, 0, "all", 2),
+        (500_000, 8_000, "all", 2),
+        (500_001, 1, "all", 3),
+        (500_000, 8_001, "all", 2),
+        (500_000, 24_001, "all", 4),
+        (500_000, 24_001, "candidates", 2),
+        (500_000, 2_400_001, "candidates", 4),
+        (20_000_000, 2_000, "all", 80),
+        (10**8, 10**6, "candidates", 400),
+        (10**9, 10**6, "all", 1024),
     ],
 )
-def test_shards_by_the_work(users: int, experiences: int, shards: int) -> None:
-    assert shards_for(users, experiences) == shards
+def test_shards_by_the_work(users: int, experiences: int, predict: str, shards: int) -> None:
+    assert shards_for(users, experiences, predict) == shards
 
 
 @pytest.mark.parametrize("at_once", [1, 700, 5001])
