@@ -16,8 +16,8 @@ from recommender_job.scoring.lists import top_lists
 from recommender_job.settings import Devices, ModelConfig
 from tests.ranking import worlds as rated_worlds
 from tests.scoring import random_worlds as worlds
-from tests.scoring.test_card import EXPERIENCES, LAYERED, USERS, alone, broken
-from tests.scoring.test_float_reference import hold_against_the_model
+from tests.scoring.test_card import BROKEN, EXPERIENCES, LAYERED, USERS, alone, broken
+from tests.scoring.test_float_reference import EXACT, hold_against_the_model, hold_to_the_bit
 
 pytestmark = pytest.mark.skipif(
     not has_card() or not usable_cards("auto"), reason="TensorFlow sees no graphics card on this machine"
@@ -33,6 +33,11 @@ def lists(predictor: Predictor, devices: Devices, **how: Any) -> pd.DataFrame:
 @pytest.mark.parametrize("kind", LAYERED)
 def test_lists_are_those_of_the_model_up_to_rounding(kind: str, size: float) -> None:
     hold_against_the_model(kind, size, "auto")
+
+
+@pytest.mark.parametrize(("kind", "power"), EXACT)
+def test_ties_and_huge_and_tiny_values(kind: str, power: int) -> None:
+    hold_to_the_bit(kind, power, "auto")
 
 
 def test_lists_are_the_same_again_and_nearly_so_in_other_blocks() -> None:
@@ -52,10 +57,10 @@ def test_lists_that_relevance_picks_have_the_same_bits(predict: str) -> None:
     pd.testing.assert_frame_equal(lists(predictor, "auto", **how), lists(predictor, "cpu", **how), check_exact=True)
 
 
-@pytest.mark.parametrize("place", ["first layer", "second layer"])
-def test_what_is_not_finite_is_refused(place: str) -> None:
+@pytest.mark.parametrize(("place", "value"), BROKEN)
+def test_what_is_not_finite_is_refused(place: str, value: float) -> None:
     with pytest.raises(TrainingDiverged):
-        lists(alone(broken(place)), "auto")
+        lists(alone(broken(place, value)), "auto")
 
 
 @pytest.mark.parametrize("large", [True, False])

@@ -32,22 +32,23 @@ def network(kind: str, users: np.ndarray, experiences: np.ndarray, seed: int = 0
     settings = ModelConfig(**{"embedding_dimension": WIDTH, **KINDS[kind]})
     random = np.random.default_rng(seed)
 
-    def some(*shape: int) -> np.ndarray:
-        return size * random.standard_normal(shape, dtype=np.float32)
+    def some(*shape: int, least: float = 0) -> np.ndarray:
+        return max(size, least) * random.standard_normal(shape, dtype=np.float32)
 
+    # Beside a bias of 3.5, tiny ratings would all be one; after tiny kernels, nothing but the next biases would count.
     weights = {
         "user_embedding": some(len(users) + 1, WIDTH),
         "experience_embedding": some(len(experiences) + 1, WIDTH),
-        "output_bias": np.array([3.5], np.float32),
+        "output_bias": np.array([3.5 if size >= 1 else 0], np.float32),
     }
     if settings.bias_terms:
         weights |= {"user_bias": some(len(users) + 1, 1), "experience_bias": some(len(experiences) + 1, 1)}
     if settings.dense:
         below = 2 * WIDTH
         for place, units in enumerate(settings.hidden_layers):
-            weights |= {f"hidden_{place}_kernel": some(below, units) / 3, f"hidden_{place}_bias": some(units)}
+            weights |= {f"hidden_{place}_kernel": some(below, units, least=1) / 3, f"hidden_{place}_bias": some(units)}
             below = units
-        weights["output_kernel"] = some(below, 1) / 3
+        weights["output_kernel"] = some(below, 1, least=1) / 3
     return TrainedModel(settings, IdMap(users), IdMap(experiences), weights)
 
 

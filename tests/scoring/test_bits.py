@@ -21,7 +21,8 @@ ASKED = np.sort(np.concatenate([USERS, np.arange(1000, 1010)]))
 OFFERED = np.concatenate([EXPERIENCES, np.arange(3000, 3010)])
 RATED = worlds.rated(ASKED, OFFERED)
 RULES, OPT_OUTS = Rules(np.arange(len(OFFERED)) // 5, np.array([7, 100]), 2), RATED.iloc[::50]
-RELEVANCE = [None, "interactions", "factors"]
+#: Popularity knows nobody, and ties are frequent.
+RELEVANCE = [None, "interactions", "factors", "popularity"]
 
 
 def made(kind: str, relevance: str | None, users: np.ndarray = ASKED, **how: object) -> pd.DataFrame:

@@ -37,14 +37,17 @@ def test_the_lists_are_the_same_to_the_bit(data: st.DataObject) -> None:
     )
     kind = data.draw(st.sampled_from([*worlds.KINDS, "average"]), "kind")
     predictor = worlds.predictor(kind, *trained, seed=seed)
-    if data.draw(st.booleans(), "ties"):
-        for _, model in predictor.networks:
-            for values in model.weights.values():
-                values[:] = np.round(values)
+    relevance = worlds.relevance(data.draw(st.sampled_from(["interactions", "factors", "popularity"])), *trained)
+    ties, size = data.draw(st.booleans(), "ties"), data.draw(st.sampled_from([2.0**-20, 1, 2.0**20]), "size")
+    for weights in (model.weights for _, model in predictor.networks):
+        for values in weights.values():
+            values[:] = size * (np.round(values) if ties else values)
+    relevance.matrix[:] *= size
+    relevance.share[:] *= size
     how: dict[str, Any] = {
         "n": n,
-        "scale": (1.0, 5.0),
-        "relevance": worlds.relevance(data.draw(st.sampled_from(["interactions", "factors", "popularity"])), *trained),
+        "scale": (-np.inf, np.inf),
+        "relevance": relevance,
         "candidates": n + data.draw(st.integers(0, 30), "more"),
         "order_by": data.draw(st.sampled_from(["predicted_rating", "relevance"]), "order_by"),
         "rules": data.draw(st.sampled_from([None, rules]), "rules"),

@@ -11,6 +11,7 @@ import pytest
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ranking.trained import TrainedModel
+from recommender_job.scoring import lists
 from tests.scoring.reference import alone, brute_force, listed, some_rated
 
 Asked = tuple[np.ndarray, np.ndarray]
@@ -28,12 +29,21 @@ def without_dislikes(wanted: Wanted) -> Callable[[str], RelevanceModel]:
     return lambda kind: wanted(kind, lowest=0)
 
 
+@pytest.mark.parametrize("compiled_from", [1, lists.COMPILED_FROM])
 @pytest.mark.parametrize("by_relevance", [False, True])
 @pytest.mark.parametrize("candidates", CANDIDATES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_blocks_agree_with_pair_by_pair(
-    several: Predictor, wanted: Wanted, asked: Asked, kind: str, candidates: int, by_relevance: bool
+    several: Predictor,
+    wanted: Wanted,
+    asked: Asked,
+    kind: str,
+    candidates: int,
+    by_relevance: bool,
+    compiled_from: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(lists, "COMPILED_FROM", compiled_from)
     relevance, rated = wanted(kind), some_rated(*asked)
     expected = brute_force(several, *asked, rated, N, relevance, candidates, by_relevance)
     for block_pairs in (1, 50, 10_000):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from recommender_job.errors import TrainingDiverged
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
-from recommender_job.scoring import blocks, offering, order
+from recommender_job.scoring import blocks, lists, offering, order
 from recommender_job.scoring.lists import ListMaker, top_lists
 from recommender_job.scoring.rules import Rules
 from tests.scoring import random_worlds as worlds
@@ -112,14 +112,18 @@ def test_candidates_only_are_the_same_to_the_bit(cut: Cut, relevance: str) -> No
 @pytest.mark.parametrize("place", [0, 63, 64, 299])
 @pytest.mark.parametrize("side", ["predicted rating", "relevance"])
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_is_refused_wherever_it_is(cut: Cut, place: int, side: str, broken: float) -> None:
+@pytest.mark.parametrize(("kind", "compiled_from"), [("factors", lists.COMPILED_FROM), ("interactions", 1)])
+def test_what_is_not_finite_is_refused_wherever_it_is(
+    cut: Cut, monkeypatch: pytest.MonkeyPatch, place: int, side: str, broken: float, kind: str, compiled_from: int
+) -> None:
+    monkeypatch.setattr(lists, "COMPILED_FROM", compiled_from)
     cut(64)
     users, experiences = np.arange(4), np.arange(300)
     predictor = worlds.predictor("factors", users, experiences)
-    relevance = worlds.relevance("factors", users, experiences)
+    relevance = worlds.relevance(kind, users, experiences)
     how: dict[str, Any] = {"n": 3, "scale": (1, 5), "block_pairs": 60, "relevance": relevance, "predict": "all"}
     if side == "relevance":
-        relevance.matrix[2, place] = broken
+        relevance.matrix[:, place] = broken
     else:
         predictor.networks[0][1].weights["experience_bias"][place + 1] = broken
     with pytest.raises(TrainingDiverged, match=f"A {side} of users 0 to . is not a finite number"):
