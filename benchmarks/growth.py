@@ -3,7 +3,8 @@
     python -m benchmarks.growth [--users 20000] [--experiences 1000] [--ratings 200000] [--plots folder]
 
 A line is fitted to each stage's seconds and memory, with nothing in it but what the stage is meant to depend on
-(docs/scaling.md has the same formula), and its largest error on any of these nights is printed beside it. `--check`
+(docs/scaling.md has the same formula), and its largest error on any of these nights is printed beside it. Before that
+comes how many times the first night's a stage takes where users, experiences or ratings are at their most. `--check`
 then holds the formula to one more night, larger in everything, that it was not fitted to. The model is fixed, as
 choosing one costs what `selection` allows it to.
 """
@@ -22,6 +23,7 @@ from scipy.optimize import nnls
 
 from benchmarks.night import Cost, World, night
 
+SIDES = ("users", "experiences", "ratings")
 TIMES = (1, 3, 10)
 EPOCHS = 3
 SETTINGS = {
@@ -102,6 +104,8 @@ def main() -> None:
     base = World(options.users, options.experiences, options.ratings)
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; seconds (MiB) of each stage")
     measured = {world: _measured(world) for world in _worlds(base)}
+    for side in SIDES:
+        _compare(f"{max(TIMES)} times the {side}", measured[base], measured[_grown(base, side, max(TIMES))])
     found: dict[str, dict[str, Line]] = {}
     for what, formula in (("seconds", SECONDS), ("own", MEBIBYTES)):
         print("seconds" if what == "seconds" else "MiB that a stage cannot give back")
@@ -120,12 +124,11 @@ def main() -> None:
 
 
 def _worlds(base: World) -> list[World]:
-    grown = [
-        replace(base, **{side: times * getattr(base, side)})
-        for side in ("users", "experiences", "ratings")
-        for times in TIMES[1:]
-    ]
-    return [base, *grown]
+    return [base, *(_grown(base, side, times) for side in SIDES for times in TIMES[1:])]
+
+
+def _grown(base: World, side: str, times: int) -> World:
+    return replace(base, **{side: times * getattr(base, side)})
 
 
 def _measured(world: World) -> dict[str, Cost]:
@@ -135,13 +138,21 @@ def _measured(world: World) -> dict[str, Cost]:
     return costs
 
 
+def _compare(label: str, first: dict[str, Cost], costs: dict[str, Cost]) -> None:
+    told = ", ".join(
+        f"{stage} {costs[stage].seconds / first[stage].seconds:.1f} x ({costs[stage].own / first[stage].own:.1f} x)"
+        for stage in SECONDS
+    )
+    print(f"{label}: {told}")
+
+
 def _hold(world: World, costs: dict[str, Cost], found: dict[str, dict[str, Line]]) -> None:
     print(f"{world}, by the formula / measured")
     for stage in SECONDS:
         told = [
-            f"{line.at(world):>9,.1f} /{float(getattr(costs[stage], what)):>9,.1f} {unit}"
+            f"{formula:>9,.1f} /{cost:>9,.1f} {unit} = {formula / cost:.2f}"
             for what, unit in (("seconds", "s"), ("own", "MiB"))
-            for line in [found[what][stage]]
+            for formula, cost in [(found[what][stage].at(world), float(getattr(costs[stage], what)))]
         ]
         print(f"  {stage:<12}{''.join(told)}")
 
@@ -149,8 +160,8 @@ def _hold(world: World, costs: dict[str, Cost], found: dict[str, dict[str, Line]
 def _draw(base: World, measured: dict[World, dict[str, Cost]], found: dict[str, dict[str, Line]], file: Path) -> None:
     figure = Figure(figsize=(12, 7), layout="constrained")
     panels = figure.subplots(2, 3, sharey="row")
-    for column, side in enumerate(("users", "experiences", "ratings")):
-        worlds = [replace(base, **{side: times * getattr(base, side)}) for times in TIMES]
+    for column, side in enumerate(SIDES):
+        worlds = [_grown(base, side, times) for times in TIMES]
         sizes = [getattr(world, side) for world in worlds]
         for row, what in enumerate(("seconds", "own")):
             panel = panels[row][column]

@@ -1,4 +1,4 @@
-"""What bounds lists by factors: the product of the factors, and the way of the scores to memory and back."""
+"""What bounds lists: the product of the factors, the way of the scores to memory and back, adding rows up for EASE."""
 
 from __future__ import annotations
 
@@ -40,15 +40,34 @@ class Limits:
         self._each(self._write)
         self._each(self._read)
 
+    def sums(self, matrix: Floats, each: int) -> None:
+        """For each user, so many rows of a matrix that lie together are added up, as fast as BLAS does that."""
+        each = min(each, len(matrix))
+        rows = matrix[: len(matrix) // each * each].reshape(-1, each, matrix.shape[1])
+        ones = np.ones(each, np.float32)
+
+        def add(start: int) -> None:
+            users = len(self._left[start : start + TOGETHER])
+            for place in range(0, users, len(rows)):
+                some = rows[: users - place]
+                np.matmul(ones, some, out=self._scores(len(some)))
+
+        self._each(add)
+
     def _each(self, work: Callable[[int], object]) -> None:
         with one_thread_each():
             list(self._pool.map(work, range(0, len(self._left), TOGETHER)))
 
     def _multiply(self, start: int) -> None:
+        rows = self._left[start : start + TOGETHER]
+        np.matmul(rows, self._matrix, out=self._scores(len(rows)))
+
+    def _scores(self, users: int) -> Floats:
+        """What a thread overwrites again and again."""
         if not hasattr(self._own, "scores"):
             self._own.scores = np.empty((TOGETHER, self._matrix.shape[1]), np.float32)
-        rows = self._left[start : start + TOGETHER]
-        np.matmul(rows, self._matrix, out=self._own.scores[: len(rows)])
+        scores: Floats = self._own.scores[:users]
+        return scores
 
     def _write(self, start: int) -> None:
         self._memory[start : start + TOGETHER] = 1

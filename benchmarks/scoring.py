@@ -30,8 +30,12 @@ from recommender_job.scoring.rules import Rules
 PRODUCT = "float32 product of 2048²"
 #: What bounds lists by factors, the slower of the two.
 FACTORS, MEMORY = "product of the factors", "writing and reading each score once"
+#: What bounds relevance by EASE, and that with every predicted rating by factors.
+SUMS = f"adding up {EACH} rows of EASE for each user"
+BOTH = f"{FACTORS}, {SUMS}"
 ON_CARD = "on a card"
 KERAS = "Keras, model.predict on strings"
+AT_ONCE = f"{KERAS}, 8,192 at once"
 #: Times the users for lists by factors: what is done once for all users counts little there, and loops are compiled.
 MORE = 25
 #: Ratings of a user, fewer than the many of `made.EACH`; of the first users it is five.
@@ -41,7 +45,7 @@ Work = dict[str, tuple[Callable[[], Any], int, str]]
 
 
 def main() -> None:
-    """Prints seconds, million pairs a second, the share of the limit, and how many times Keras."""
+    """Prints seconds, million pairs a second, the share of the limit, how many times Keras by 32 and by 8,192."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--users", type=int, default=4_000, help="lists by factors are of many times as many")
     parser.add_argument("--experiences", type=int, default=2_000)
@@ -61,19 +65,23 @@ def main() -> None:
         f"{users:,} users x {experiences:,} experiences, {MORE} times the users with factors;"
         f" float32 product {rate / 1e9:.0f} GFLOP/s"
     )
-    print(f"{'':<48}{'s':>8}{'M pairs/s':>11}{'of the limit':>14}{'x predict':>11}")
+    a_pair = {
+        PRODUCT: 2 * HIDDEN[0] * HIDDEN[1] / rate,
+        FACTORS: max(seconds[FACTORS], seconds[MEMORY]) / work[FACTORS][1],
+        SUMS: seconds[SUMS] / work[SUMS][1],
+    }
+    a_pair[BOTH] = a_pair[FACTORS] + a_pair[SUMS]
+    print(f"{'':<48}{'s':>8}{'M pairs/s':>10}{'of the limit':>13}{'x predict':>10}{'x by 8,192':>11}")
     for name, (_, pairs, limit) in work.items():
-        found, cells = seconds[name], ["", "", ""]
+        found, cells = seconds[name], ["", "", "", ""]
         if pairs:
             cells[0] = f"{pairs / found / 1e6:.2f}"
             if limit:
-                dense = 2 * HIDDEN[0] * HIDDEN[1] * pairs / rate
-                slower = max(seconds[FACTORS], seconds[MEMORY])
-                least = dense if limit == PRODUCT else slower * pairs / work[FACTORS][1]
-                cells[1] = f"{least / found:.0%}"
+                cells[1] = f"{a_pair[limit] * pairs / found:.0%}"
             if KERAS in work:
                 cells[2] = f"{pairs / found * seconds[KERAS] / work[KERAS][1]:.1f}"
-        print(f"{name:<48}{found:>8.3f}{cells[0]:>11}{cells[1]:>14}{cells[2]:>11}")
+                cells[3] = f"{pairs / found * seconds[AT_ONCE] / work[AT_ONCE][1]:.2f}"
+        print(f"{name:<48}{found:>8.3f}{cells[0]:>10}{cells[1]:>13}{cells[2]:>10}{cells[3]:>11}")
     if not any(ON_CARD in name for name in work):
         print("there is no graphics card that TensorFlow can use: nothing measured on one")
     print(scoring_memory.told(20_000, experiences))
@@ -129,11 +137,12 @@ def _work(users: int, experiences: int) -> Work:
         "dense 256-64-1, the same of candidates only": (lists(deep, **picked), pairs, ""),
         FACTORS: (limits.product, 10 * pairs, ""),
         MEMORY: (limits.memory, 10 * pairs, ""),
+        SUMS: (lambda: limits.sums(relevance.matrix, EACH), 10 * pairs, ""),
         "factors, by rating alone, nothing rated": (lists(flat, NOTHING), MORE * pairs, FACTORS),
         f"factors, by rating alone, {FEW} rated by each": (lists(flat, few), MORE * pairs, FACTORS),
         f"factors, by rating alone, {EACH} rated by each": (lists(flat), MORE * pairs, FACTORS),
-        "factors, relevance and rules": (lists(flat, predict="all", **picked), MORE * pairs, ""),
-        "factors, the same of candidates only": (lists(flat, **picked), MORE * pairs, ""),
+        "factors, relevance and rules": (lists(flat, predict="all", **picked), MORE * pairs, BOTH),
+        "factors, the same of candidates only": (lists(flat, **picked), MORE * pairs, SUMS),
     }
 
 
@@ -158,7 +167,7 @@ def _keras_work(users: int, experiences: int) -> Work:
         part = {name: ids[:pairs] for name, ids in asked.items()}
         return lambda: model.predict(part, batch_size=batch, verbose=0)
 
-    return {KERAS: (predict(few, 32), few, ""), f"{KERAS}, 8,192 at once": (predict(many, 8192), many, "")}
+    return {KERAS: (predict(few, 32), few, ""), AT_ONCE: (predict(many, 8192), many, "")}
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python -m benchmarks.scoring_memory [--users 20000] [--experiences 2000]
 
 Each task is a process of its own that scores a shard of a saved model as the night does, without its start. Told is
-memory that it cannot give back (anonymous), and with it the pages of files that it maps, the model's among them, which
-the system takes back as it likes.
+memory that it cannot give back (anonymous), how many times that of the first row of its kind, and with it the pages of
+files that it maps, the model's among them, which the system takes back as it likes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def main() -> None:
 def told(users: int, experiences: int) -> str:
     """A row for each task."""
     rows = [
-        f"{'a scoring task':<16}{'shard':>10}{'model':>12}{'threads':>9}{'pairs':>12}{'own MiB':>9}{'held MiB':>10}"
+        f"{'a scoring task':<16}{'shard':>10}{'model':>12}{'threads':>9}{'pairs':>12}"
+        f"{'own MiB':>9}{'x the first row':>17}{'held MiB':>10}"
     ]
     one: dict[str, Any] = {"score_threads": 1}
     grown: list[tuple[int, int, dict[str, Any]]] = [
@@ -60,10 +61,14 @@ def told(users: int, experiences: int) -> str:
         (users, users, {**one, "block_pairs": 6_400_000}),
     ]
     for kind, tasks in (("dense", [*grown, *threads]), ("factors", grown)):
+        first = None
         for shard, known, settings in tasks:
             cost, config = measured(kind, shard, known, experiences, **settings), load_config(settings)
-            cells = [config.score_threads or "all", config.block_pairs, cost.own, cost.held]
-            rows.append(f"{kind:<16}{shard:>10,}{known:>12,}{cells[0]:>9}{cells[1]:>12,}{cells[2]:>9,}{cells[3]:>10,}")
+            first = first or cost.own
+            rows.append(
+                f"{kind:<16}{shard:>10,}{known:>12,}{config.score_threads or 'all':>9}{config.block_pairs:>12,}"
+                f"{cost.own:>9,}{cost.own / first:>17.2f}{cost.held:>10,}"
+            )
     return "\n".join(rows)
 
 
