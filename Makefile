@@ -68,13 +68,13 @@ passwords: setup ## Say where the passwords of Airflow's pages are
 tools: ## Install the Debian packages that the checks, the browser tests and native workers need
 	scripts/install-tools.sh chromium docker-compose redis-server
 
-test: setup ## Run the tests, three at a time, the slow ones first; RATINGS_CSV=path adds those on real ratings
+test: setup ## Run the tests, four at a time, the slow ones first; RATINGS_CSV=path adds those on real ratings
 	scripts/install-tools.sh chromium redis-server
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/stack tests/e2e tests
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder --ignore=tests/stack tests/e2e tests
 
-test-stack: setup ## Run nights on the whole stack, on one worker and on two, with faults, in a real browser; SCREENSHOTS=folder keeps pictures
+test-stack: setup ## Run nights on the whole stack, on one worker and beside it on two, with faults, in a real browser; SCREENSHOTS=folder keeps pictures
 	scripts/install-tools.sh chromium redis-server
-	$(BIN)/python -m pytest tests/stack
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup tests/stack
 
 test-workers: setup ## Of these, only the night on two workers that share nothing but a database, a queue and a store
 	scripts/install-tools.sh redis-server
@@ -91,7 +91,7 @@ bench: setup ## Measure scoring, training, loading, accuracy, reading and overhe
 	$(BIN)/python -m benchmarks.readers
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.overhead
-	$(BIN)/python -m benchmarks.growth --check
+	$(BIN)/python -m benchmarks.growth --check --plots var
 
 check: setup ## Check style, types, the direction of imports, the SQL, the compose file, and that the docs build
 	$(BIN)/ruff format --check .

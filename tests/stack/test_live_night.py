@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from recommender_job.runs import folder_of
@@ -17,6 +18,9 @@ from tests.stack.watching import Watcher
 
 PLANNED = "plan/users.parquet"
 POOL = "recommender"
+
+#: A stack is slow to start: these tests share one, while others run beside them on another.
+pytestmark = pytest.mark.xdist_group("one machine")
 
 
 class BrokenShard:

@@ -25,6 +25,8 @@ VARIABLES = {
     "HEARTBEAT_SECONDS": "20",
 }
 
+pytestmark = pytest.mark.xdist_group("several machines")
+
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[ObjectStore]:
