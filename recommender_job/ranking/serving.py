@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +21,7 @@ def export_saved_model(predictor: Predictor, path: str, scale: tuple[float, floa
 
     Args:
         predictor: What to serve.
-        path: A local folder.
+        path: A folder to make, in one that is the caller's to remove: temporary files may stay beside it.
         scale: Lowest and highest rating.
     """
     served = tf.Module()
@@ -44,10 +48,18 @@ def export_saved_model(predictor: Predictor, path: str, scale: tuple[float, floa
         return {"predicted_rating": tf.clip_by_value(rating, *scale)}
 
     served.serve = serve
-    # Else TensorFlow writes the source of a wrapper into the temporary folder and removes it at an orderly exit, which
-    # Airflow's tasks do not have: of every night a file would stay there.
-    save = tf.autograph.experimental.do_not_convert(tf.saved_model.save)
-    save(served, path, signatures={"serving_default": serve})
+    with _temporary_files_in(Path(path).parent):
+        tf.saved_model.save(served, path, signatures={"serving_default": serve})
+
+
+@contextlib.contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """TensorFlow writes a wrapper's source and removes it at an orderly exit, which a task of Airflow does not have."""
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _table(ids: IdMap) -> Any:

@@ -102,8 +102,8 @@ def refit(
         predictor, recipe, figures = train_predictor(ratings, recipe, progress, trainers)
         _save(folder, name, predictor, _relevance(ratings, trainers, recipe, config), recipe)
     with failing_as_card(config.train_devices), folder.scratch(saved_model) as local:
-        export_saved_model(predictor, str(local), (config.rating_min, config.rating_max))
-        folder.write_folder(saved_model, local)
+        export_saved_model(predictor, str(local / "served"), (config.rating_min, config.rating_max))
+        folder.write_folder(saved_model, local / "served")
     return {**figures, "model_version": predictor.version}
 
 
