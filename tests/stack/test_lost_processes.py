@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 
 import psutil
-import pytest
 
 from tests.e2e.stack import Airflow, wait_until
 from tests.stack.conftest import Live
 from tests.stack.watching import Watcher
-
-pytestmark = pytest.mark.xdist_group("one machine")
 
 
 def busy_workers(live: Live) -> list[list[psutil.Process]]:

@@ -25,8 +25,6 @@ VARIABLES = {
     "HEARTBEAT_SECONDS": "20",
 }
 
-pytestmark = pytest.mark.xdist_group("several machines")
-
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[ObjectStore]:
