@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, expect
 
 from recommender_job.runs import folder_of
@@ -19,20 +18,22 @@ from tests.stack.watching import Watcher
 PLANNED = "plan/users.parquet"
 POOL = "recommender"
 
-#: A stack is slow to start: these tests share one, while others run beside them on another.
-pytestmark = pytest.mark.xdist_group("one machine")
-
 
 class BrokenShard:
     """A night in which a file is cut short after its first shard: the second one fails, and the run."""
 
-    def __init__(self, live: Live, airflow: Airflow, conf: dict[str, Any], decide: Callable[[str], None]) -> None:
+    def __init__(
+        self, live: Live, airflow: Airflow, conf: dict[str, Any], decide: Callable[[str, Callable[[], None]], None]
+    ) -> None:
         self.airflow = airflow
         self.run_id = airflow.trigger({**conf, "shards": 2})
         self.file = live.runs / folder_of(self.run_id) / PLANNED
-        decide(self.run_id)
         try:
-            # Whoever has a slot keeps it. The plan needs none, and may be made between two looks.
+            # Whoever has a slot keeps it. Nothing is missed while the browser takes its time: the last training waits.
+            decide(self.run_id, lambda: self._slots(0))
+            self._wait(lambda: airflow.states(self.run_id).get("refit") == {"scheduled"}, "the training to wait")
+            self._slots(1)
+            # The plan needs no slot, and may be made between two looks.
             self._wait(
                 lambda: airflow.states(self.run_id).get("refit") in ({"queued"}, {"running"}), "the last training"
             )
@@ -138,8 +139,9 @@ def test_a_blocked_night_is_approved_and_its_broken_shard_repaired_in_the_browse
     """One night: a person approves it; a viewer and a script cannot repair its broken shard, and a person does."""
     with logged_in(browser, live.url, "ops", live.passwords["ops"]) as page:
 
-        def approve(run_id: str) -> None:
+        def approve(run_id: str, hold: Callable[[], None]) -> None:
             wait_until(lambda: airflow.states(run_id).get("approve") == {"awaiting_input"}, 240, "the question")
+            hold()
             pages = RunPages(page, DAG, run_id, pictures)
             pages.open_approval()
             expect(page.get_by_text("gate.max_rmse").first).to_be_visible()
