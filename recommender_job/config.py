@@ -124,8 +124,8 @@ class Config(BaseSettings):
         None,
         ge=1,
         le=1024,
-        description="Parts in which the users are scored, one task each, and published; default: by the number of users,"
-        " of experiences, and by `predict`; two at least.",
+        description="Parts in which the users are scored, one task each, and published; default: by the number of users"
+        ", of experiences, and by `predict`; two at least.",
     )
     block_pairs: int = Field(
         1_600_000,
