@@ -8,13 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numpy.typing import NDArray
 
+from recommender_job.arrays import Floats
 from recommender_job.scoring.product import one_thread_each
 
 #: Users of a piece.
 TOGETHER = 200
-Floats = NDArray[np.float32]
 
 
 class Limits:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Values = NDArray[np.float64]
+from recommender_job.arrays import Values
 
 #: More users than that are put into so many groups, which are drawn instead; the intervals hardly differ.
 GROUPS = 2_000

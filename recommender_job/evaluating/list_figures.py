@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recommender_job.arrays import distinct
 from recommender_job.config import Config
 from recommender_job.evaluating.bootstrap import Bootstrap, chance, interval
 from recommender_job.ranking.encoded import Encoded, encoded
@@ -59,7 +60,7 @@ def list_figures(
         chance. None where nobody liked anything.
     """
     training = encoded(training)
-    users = np.unique(pairs[USER])
+    users = distinct(pairs[USER].to_numpy())
     if len(users) > config.evaluation.list_users:
         users = np.sort(np.random.default_rng(config.seed).choice(users, config.evaluation.list_users, replace=False))
     catalogue = training.experiences.ids

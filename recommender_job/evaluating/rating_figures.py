@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recommender_job.arrays import distinct
 from recommender_job.config import Config
 from recommender_job.evaluating.bootstrap import Bootstrap, chance, interval
 from recommender_job.evaluating.calibration import calibration
@@ -97,9 +98,10 @@ def rating_figures(
         "by_rating": sliced({f"{value:g}": actual == value for value in _few(actual)}),
         "calibration": calibration(predicted.astype(np.float64), actual),
         "comparisons": [
-            {"on": subset, "users": len(np.unique(users[mask]))}
+            {"on": subset, "users": count}
             | _comparison(name, squared, errors[name], mask, bootstrap, config.evaluation.level)
             for subset, mask in subsets.items()
+            for count in [len(distinct(users[mask]))]
             for name in _compared(errors, list(naive), mask)
         ],
     }

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from recommender_job.arrays import Bools, Ints
 from recommender_job.errors import OutputRefused
 from recommender_job.publishing.sides import Side
 from recommender_job.publishing.violations import ACTION, broken, first, refuse_rows
 from recommender_job.scoring.rules import GROUP_NUMBER, PIN
 from recommender_job.tables import EXPERIENCE, PREDICTED, RANK, USER
-
-Bools = NDArray[np.bool_]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

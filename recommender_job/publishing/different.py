@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from recommender_job.arrays import Ints
 from recommender_job.scoring.eligibility import mixed
 from recommender_job.storage.buckets import Buckets
-
-Ints = NDArray[np.int64]
 
 _PARTS = 64
 _FIRST, _SECOND = "first", "second"

@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from recommender_job.arrays import Ints
 from recommender_job.errors import OutputRefused
 from recommender_job.publishing.different import Different
 from recommender_job.safeguards import ChecksConfig
 from recommender_job.storage.buckets import ascending
 from recommender_job.storage.database import Transaction
 from recommender_job.tables import EXPERIENCE, USER
-
-Ints = NDArray[np.int64]
 
 _ACTION = (
     "Nothing was switched. Build it with dry_run=true and `{setting}`=0 and look at it; if such lists are wanted, set"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender_job.arrays import distinct
+
 UNSEEN = 0
 #: Ids that are looked at at once, so that what stands in memory beside a long column stays short.
 BLOCK = 2**20
@@ -33,12 +35,12 @@ class IdMap:
     @classmethod
     def of(cls, ids: NDArray[np.int64]) -> IdMap:
         """The map of the distinct values of `ids`."""
-        distinct = [np.unique(ids[:BLOCK])]
+        found = [distinct(ids[:BLOCK])]
         for start in range(BLOCK, len(ids), BLOCK):
-            distinct.append(np.unique(ids[start : start + BLOCK]))
-            if len(distinct) == MERGED:
-                distinct = [np.unique(np.concatenate(distinct))]
-        return cls(distinct[0] if len(distinct) == 1 else np.unique(np.concatenate(distinct)))
+            found.append(distinct(ids[start : start + BLOCK]))
+            if len(found) == MERGED:
+                found = [distinct(np.concatenate(found))]
+        return cls(found[0] if len(found) == 1 else distinct(np.concatenate(found)))
 
     def __len__(self) -> int:
         return len(self.ids)

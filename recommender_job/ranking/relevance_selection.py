@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recommender_job.arrays import distinct
 from recommender_job.config import Config
 from recommender_job.ranking.folds import Fold
 from recommender_job.ranking.list_metrics import discounts, ideal_gain
@@ -88,7 +89,7 @@ class _Asked:
     @classmethod
     def of(cls, fold: Fold, config: Config) -> _Asked:
         liked = fold.validation.loc[fold.validation[RATING] >= config.relevant_rating, [USER, EXPERIENCE]]
-        users = np.unique(liked[USER])
+        users = distinct(liked[USER].to_numpy())
         if len(users) > USERS:
             users = np.sort(np.random.default_rng(config.seed).choice(users, USERS, replace=False))
             liked = liked[liked[USER].isin(users)]

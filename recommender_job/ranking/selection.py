@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from recommender_job.arrays import Values
 from recommender_job.config import Config
 from recommender_job.errors import TrainingDiverged
 from recommender_job.ranking.bias import SWEEPS, BiasModel
@@ -17,8 +17,6 @@ from recommender_job.ranking.recipe import BiasPart, Member, seeded
 from recommender_job.ranking.trainer import Trainers
 from recommender_job.ranking.trial import Trial, clearly_better, rmse_of
 from recommender_job.tables import EXPERIENCE, RATING, USER
-
-Values = NDArray[np.float64]
 
 USER_SHRINKAGES = (1.0, 2.0, 5.0, 10.0)
 EXPERIENCE_SHRINKAGES = (2.0, 5.0, 10.0, 20.0, 50.0)

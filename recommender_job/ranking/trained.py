@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recommender_job.arrays import Floats
 from recommender_job.ranking.ids import UNSEEN, IdMap
 from recommender_job.settings import ModelConfig
 from recommender_job.storage.artifacts import RunFolder
 
 Arrays = dict[str, NDArray[Any]]
-Floats = NDArray[np.float32]
 
 #: Pairs predicted at once.
 SLICE = 16_384

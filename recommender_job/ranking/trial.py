@@ -7,15 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from recommender_job.arrays import Values
 from recommender_job.errors import TrainingDiverged
 from recommender_job.ranking.folds import Fold
 from recommender_job.ranking.trainer import Trainers
 from recommender_job.settings import ModelConfig
 from recommender_job.tables import RATING
-
-Values = NDArray[np.float64]
 
 #: Parts of the epochs after which the validation pairs are predicted.
 CHECKPOINTS = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender_job.arrays import distinct
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.run_files import batches
 
@@ -54,8 +55,8 @@ class Seen:
 
     def add(self, values: Ids) -> None:
         """Sees these; what is not known is passed over."""
-        distinct = np.unique(values)
-        self._is_seen[np.searchsorted(self.known, distinct[is_among(distinct, self.known)])] = True
+        values = distinct(values)
+        self._is_seen[np.searchsorted(self.known, values[is_among(values, self.known)])] = True
 
     @property
     def count(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender_job.scoring.product import Floats
+from recommender_job.arrays import Floats
 
 Places = NDArray[np.int64]
 

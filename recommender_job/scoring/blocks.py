@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recommender_job.arrays import Floats
 from recommender_job.errors import TrainingDiverged
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
@@ -18,7 +19,6 @@ from recommender_job.scoring.best import Places
 from recommender_job.scoring.offering import Offering
 from recommender_job.scoring.order import STRETCH, Means, Order
 from recommender_job.scoring.predicted import PredictedRatings, UserRows
-from recommender_job.scoring.product import Floats
 from recommender_job.scoring.rules import Rules
 from recommender_job.scoring.taken import Taken
 from recommender_job.scoring.wanted import Known, Wanted

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from recommender_job.arrays import Floats
 from recommender_job.ranking.cards import usable_cards
 from recommender_job.ranking.trained import TrainedModel
 from recommender_job.scoring.networks import Network, Shifts
-from recommender_job.scoring.product import Floats
 from recommender_job.settings import Devices
 
 #: Values of all layers of a piece, at most, each counted twice, before and after its relu: 512 MiB.

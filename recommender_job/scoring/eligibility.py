@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recommender_job.arrays import distinct
 from recommender_job.tables import EXPERIENCE, USER
 
 
@@ -30,8 +31,8 @@ def eligible_experiences(experiences: pd.DataFrame, moment: datetime) -> pd.Data
 
 def known_users(ratings: pd.DataFrame, users: pd.DataFrame) -> NDArray[np.int64]:
     """Active users with at least one rating, ascending; everybody else reads the default list."""
-    active = users.loc[users["is_active"], USER]
-    return np.intersect1d(ratings[USER].unique(), active).astype(np.int64)
+    rated, active = ratings[USER].to_numpy(np.int64), users.loc[users["is_active"], USER].to_numpy(np.int64)
+    return np.intersect1d(distinct(rated), distinct(active), assume_unique=True)
 
 
 def shard_of(users: NDArray[np.int64], shards: int) -> NDArray[np.int64]:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender_job.arrays import Floats
 from recommender_job.ranking.trained import TrainedModel
-from recommender_job.scoring.product import Floats
 
 #: What is common to a user's pairs before each relu, with the sign turned: for each hidden layer, shape [users, units].
 Shifts = list[Floats]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender_job.arrays import Floats
 from recommender_job.scoring.best import Places
 from recommender_job.scoring.order import Order
-from recommender_job.scoring.product import Floats
 from recommender_job.scoring.rules import Rules
 
 #: Columns looked at at once, of all users that look; at least one user's.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recommender_job.arrays import Floats
 from recommender_job.scoring.best import MULTIPLE, Best, Places
-from recommender_job.scoring.product import Floats
 from recommender_job.scoring.taken import Taken
 
 #: Experiences whose values stand in memory at once. Always the same: the last bits depend on where a stretch begins.

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from recommender_job.arrays import distinct
 from recommender_job.config import Config
 from recommender_job.errors import NothingToTrainOn
 from recommender_job.ratings.clean import CLEAN
@@ -119,7 +120,7 @@ def _known(folder: RunFolder, scratch: Path, parts: int) -> Iterator[NDArray[np.
     """Active users with ratings, in so many parts."""
     rated, people = (Buckets(scratch / name, parts, [USER]) for name in ("rated", "people"))
     for batch in batches(folder, CLEAN, [USER]):
-        ids = np.unique(batch[USER].to_numpy())
+        ids = distinct(batch[USER].to_numpy())
         rated.add(shard_of(ids, parts), ids)
     for batch in batches(folder, USERS, [USER, "is_active"]):
         ids = batch.filter(batch["is_active"])[USER].to_numpy()

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender_job.arrays import Floats
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.scoring.card import CardNetwork, cards_of
 from recommender_job.scoring.networks import Network, Shifts
-from recommender_job.scoring.product import Floats, Product, length_bound
+from recommender_job.scoring.product import Product, length_bound
 from recommender_job.settings import Devices
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-Floats = NDArray[np.float32]
+from recommender_job.arrays import Floats
 
 #: Columns multiplied at once.
 TILE = 2048

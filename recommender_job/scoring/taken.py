@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recommender_job.scoring.product import Floats
+from recommender_job.arrays import Floats, Ints
 from recommender_job.tables import EXPERIENCE, USER
 
 #: Rows that are looked up at once.
@@ -19,8 +19,6 @@ ROWS = 2**19
 SPREAD = 8
 #: The bits of the experience.
 _LOW = 0xFFFFFFFF
-
-Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -32,15 +30,15 @@ class Taken:
         experiences: Places of their experiences, of each user in any order; one may repeat. Shape [k].
     """
 
-    begins: Numbers
+    begins: Ints
     experiences: NDArray[np.int32]
 
     @classmethod
     def of(
         cls,
         frames: Sequence[pd.DataFrame],
-        users: Numbers,
-        experiences: Numbers,
+        users: Ints,
+        experiences: Ints,
         threads: int = 1,
         *,
         compiled: bool = False,
@@ -58,14 +56,14 @@ class Taken:
         # What each thread must know of all users is to be less than what it looks up.
         lanes = max(min(threads, sum(map(len, frames)) // len(users)), 1)
 
-        def looked_up(lane: int) -> list[Numbers]:
+        def looked_up(lane: int) -> list[Ints]:
             return [look_up(*rows) for frame in frames for rows in _rows(frame, lane, lanes)]
 
         with ThreadPoolExecutor(lanes) as pool:
             keys = list(pool.map(looked_up, range(lanes)))
             return _counted(keys, len(users), pool) if compiled else _sorted(keys, len(users))
 
-    def leave_out(self, values: Floats, users: Numbers, first: int, *, compiled: bool) -> None:
+    def leave_out(self, values: Floats, users: Ints, first: int, *, compiled: bool) -> None:
         """Writes -inf where users may not have an experience.
 
         Args:
@@ -86,7 +84,7 @@ class Taken:
         here = (row >= 0) & (column >= 0) & (column < values.shape[1])
         values[row[here], column[here]] = -np.inf
 
-    def within(self, start: int, stop: int) -> tuple[Numbers, Numbers]:
+    def within(self, start: int, stop: int) -> tuple[Ints, Ints]:
         """Pairs of the users from `start` up to `stop`, each once, ascending.
 
         Returns:
@@ -100,17 +98,17 @@ class Taken:
             keys = keys[np.concatenate([[True], other])]
         return keys >> 32, keys & _LOW
 
-    def _between(self, start: int, stop: int) -> tuple[Numbers, NDArray[np.int32]]:
+    def _between(self, start: int, stop: int) -> tuple[Ints, NDArray[np.int32]]:
         begins = self.begins[start : stop + 1]
         return np.arange(stop - start).repeat(np.diff(begins)), self.experiences[begins[0] : begins[-1]]
 
 
-def _counted(lanes: list[list[Numbers]], users: int, pool: ThreadPoolExecutor) -> Taken:
+def _counted(lanes: list[list[Ints]], users: int, pool: ThreadPoolExecutor) -> Taken:
     """The pairs of all lanes, each lane's in a thread."""
     from recommender_job.scoring.compiled.pairs import count, put
 
-    def each(work: Callable[..., None], numbers: Numbers, *more: NDArray[np.int32]) -> None:
-        def lane(keys: list[Numbers], own: Numbers) -> None:
+    def each(work: Callable[..., None], numbers: Ints, *more: NDArray[np.int32]) -> None:
+        def lane(keys: list[Ints], own: Ints) -> None:
             for some in keys:
                 work(some, own, *more)
 
@@ -125,7 +123,7 @@ def _counted(lanes: list[list[Numbers]], users: int, pool: ThreadPoolExecutor) -
     return taken
 
 
-def _sorted(lanes: list[list[Numbers]], users: int) -> Taken:
+def _sorted(lanes: list[list[Ints]], users: int) -> Taken:
     """The pairs of all lanes, by NumPy."""
     keys = np.concatenate([np.zeros(0, np.int64), *(keys for lane in lanes for keys in lane)])
     keys.sort()
@@ -133,7 +131,7 @@ def _sorted(lanes: list[list[Numbers]], users: int) -> Taken:
     return Taken(begins, (keys & _LOW).astype(np.int32))
 
 
-def _rows(frame: pd.DataFrame, lane: int, lanes: int) -> Iterator[tuple[Numbers, Numbers]]:
+def _rows(frame: pd.DataFrame, lane: int, lanes: int) -> Iterator[tuple[Ints, Ints]]:
     """Users and experiences of a lane's share of a frame, some rows at a time."""
     users, experiences = frame[USER].to_numpy(), frame[EXPERIENCE].to_numpy()
     end = len(frame) * (lane + 1) // lanes
@@ -142,7 +140,7 @@ def _rows(frame: pd.DataFrame, lane: int, lanes: int) -> Iterator[tuple[Numbers,
         yield users[rows], experiences[rows]
 
 
-def _look_up(user_of: _Lookup, experience_of: _Lookup, *, compiled: bool) -> Callable[[Numbers, Numbers], Numbers]:
+def _look_up(user_of: _Lookup, experience_of: _Lookup, *, compiled: bool) -> Callable[[Ints, Ints], Ints]:
     """What makes keys of ids: the place of the user times 2**32 plus that of the experience, where there are both."""
     users_at, experiences_at = user_of.table, experience_of.table
     if compiled and users_at is not None and experiences_at is not None:
@@ -151,9 +149,9 @@ def _look_up(user_of: _Lookup, experience_of: _Lookup, *, compiled: bool) -> Cal
         lowest = np.array([user_of.lowest, experience_of.lowest])
         return lambda users, experiences: keys_of(users, experiences, users_at, lowest, experiences_at)
 
-    def keys_by_numpy(users: Numbers, experiences: Numbers) -> Numbers:
+    def keys_by_numpy(users: Ints, experiences: Ints) -> Ints:
         keys = user_of(users) << 32 | experience_of(experiences)  # negative where one of them is
-        found: Numbers = keys[keys >= 0]
+        found: Ints = keys[keys >= 0]
         return found
 
     return keys_by_numpy

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recommender_job.arrays import Floats
 from recommender_job.ranking.relevance import RelevanceModel
-from recommender_job.scoring.product import Floats, Product, length_bound
+from recommender_job.scoring.product import Product, length_bound
 from recommender_job.scoring.taken import Taken
 
 #: Rows of the matrix that are added up at once.

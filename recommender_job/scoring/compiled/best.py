@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender_job.scoring.compiled.compiler import Floats, Keys, Number, compiled
+from recommender_job.arrays import Floats
+from recommender_job.scoring.compiled.compiler import Keys, Number, compiled
 
 #: A row is folded into so many columns, each the highest of those that it stands for. Hardly more than k values reach
 #: what k of the columns reach.

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 F = TypeVar("F", bound=Callable[..., Any])
 Keys = NDArray[np.int64]
-Floats = NDArray[np.float32]
 #: Numbers whose widths Numba tells apart, and types for people do not. Places are unsigned where a loop is to be short:
 #: Python's could be negative, and would count from the end.
 Number = Any

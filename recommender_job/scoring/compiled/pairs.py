@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender_job.scoring.compiled.compiler import Floats, Keys, Number, compiled
+from recommender_job.arrays import Floats
+from recommender_job.scoring.compiled.compiler import Keys, Number, compiled
 
 
 @compiled

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from recommender_job.scoring.compiled.compiler import Floats, Keys, compiled
+from recommender_job.arrays import Floats
+from recommender_job.scoring.compiled.compiler import Keys, compiled
 
 #: Columns added up at once: they stay in the first-level cache.
 _WIDTH = 2048
