@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import hypothesis
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -31,6 +32,17 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         if name.startswith(ENV_PREFIX):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A test that starts a database in a folder of its own stops it, too."""
+    folder = str(tmp_path_factory.getbasetemp())
+    yield
+    lines = {process: " ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])}
+    servers = [process for process, line in lines.items() if "postgres -D " in line and folder in line]
+    _, running = psutil.wait_procs(servers, timeout=30)
+    assert [lines[process] for process in running] == []
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from playwright.sync_api import FrameLocator, Page, sync_playwright
+
+from tests.folders import made_for_this_process
 
 CHROMIUM = "/usr/bin/chromium"
 #: It runs as root, without a screen, and asks nothing of the network but what is tested.
@@ -77,6 +78,6 @@ def overflows(page: Page) -> bool:
 
 @functools.cache
 def _folder() -> Path:
-    folder = Path(os.environ.get("SCREENSHOTS") or tempfile.mkdtemp(prefix="screenshots-"))
+    folder = Path(os.environ.get("SCREENSHOTS") or made_for_this_process("screenshots-"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-home-")
+from tests.folders import made_for_this_process
+
+os.environ["AIRFLOW_HOME"] = made_for_this_process("airflow-home-")

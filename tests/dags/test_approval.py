@@ -19,6 +19,7 @@ from recommender_job import nightly
 from recommender_job.errors import GateBlocked
 from recommender_job.evaluating.gate import verdict
 from recommender_job.runs import Run
+from recommender_job.storage import embedded
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database, plain_url
 from tests.evaluating.judged import GATE, metrics
@@ -59,6 +60,7 @@ def context(dag: DAG, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     )  # fmt: skip
     with set_current_context(found):
         yield found
+    embedded.stop(tmp_path)  # a notice looks at what the website shows, and so starts the database of that home
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -16,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.folders import made_for_this_process
+
 # Airflow writes a configuration file into its home when it is imported: not into the developer's.
 if "airflow" not in sys.modules:
-    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-home-")
+    os.environ["AIRFLOW_HOME"] = made_for_this_process("airflow-home-")
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 sys.path.append(str(PLUGINS))  # as Airflow does with its plugins folder
 
@@ -42,7 +43,7 @@ SignIn = Callable[[str], httpx.Client]
 
 
 @pytest.fixture(scope="session")
-def airflow_app() -> FastAPI:
+def airflow_app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     """An app that serves the plugin as the API server does: same auth manager, same middlewares."""
     from airflow import settings
     from airflow.api_fastapi.core_api.app import init_middlewares
@@ -53,7 +54,8 @@ def airflow_app() -> FastAPI:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "x" * 64)
         patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", ",".join(f"{k}:{v}" for k, v in USERS.items()))
-        patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", tempfile.mkstemp()[1] + ".json")
+        passwords = tmp_path_factory.mktemp("passwords") / "passwords.json"
+        patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(passwords))
         app = FastAPI()
         airflow.api_fastapi.app.init_auth_manager(app)
         init_middlewares(app)
