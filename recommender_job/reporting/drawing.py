@@ -75,7 +75,7 @@ def drawn(name: str, caption: str, height: float, draw: Callable[[Axes], None]) 
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({**_LOOK, "svg.hashsalt": name}):  # type: ignore[dict-item]  # keys are literals there
+    with matplotlib.rc_context({**_LOOK, "svg.hashsalt": name}):  # type: ignore[dict-item]  # stubs want literals
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure.add_subplot())

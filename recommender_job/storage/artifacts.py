@@ -128,7 +128,7 @@ class RunFolder:
         path = self.path / name
         with reading(str(path)), path.open("rb") as file:
             table = pq.read_table(file, page_checksum_verification=True)
-            table.column_names  # noqa: B018 - read only now, and not covered by a checksum
+            table.column_names  # noqa: B018 - decoded on first use: damage shows here, not later
             return table
 
     def read_frame(self, name: str) -> pd.DataFrame:

@@ -58,7 +58,7 @@ class BinaryRows:
         self._row = np.dtype([("fields", ">i2"), *itertools.chain.from_iterable(framed)])
         self._shape = {"fields": len(kinds)} | {_length(name): kind.itemsize for name, kind in kinds.items()}
         self._nullable = [
-            (self._row.fields[field.name][1], kinds[field.name].itemsize)  # type: ignore[index]  # it has fields
+            (self._row.fields[field.name][1], kinds[field.name].itemsize)  # type: ignore[index]  # None without fields
             for field in schema
             if field.nullable
         ]
