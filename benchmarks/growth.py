@@ -43,18 +43,19 @@ Term = tuple[str, Callable[[World], float]]
 ONE: Term = ("", lambda world: 1.0)
 RATINGS: Term = ("million ratings", lambda world: world.ratings / 1e6)
 USERS: Term = ("million users", lambda world: world.users / 1e6)
+EXPERIENCES: Term = ("thousand experiences", lambda world: world.experiences / 1e3)
 PAIRS: Term = ("thousand million pairs", lambda world: world.users * world.experiences / 1e9)
 SQUARE: Term = ("(thousand experiences)²", lambda world: (world.experiences / 1e3) ** 2)
 CUBE: Term = ("(thousand experiences)³", lambda world: (world.experiences / 1e3) ** 3)
 
 SECONDS: dict[str, list[Term]] = {
     "extract": [ONE, RATINGS, USERS],
-    "clean": [ONE, RATINGS],
+    "clean": [ONE, RATINGS, USERS],
     "train": [ONE, RATINGS, USERS, CUBE],
-    "evaluate": [ONE, RATINGS, USERS],
+    "evaluate": [ONE, RATINGS, EXPERIENCES],  # lists are made for no more than `evaluation.list_users`
     "refit": [ONE, RATINGS, USERS, CUBE],
     "plan_shards": [ONE, RATINGS, USERS],
-    "score": [ONE, RATINGS, USERS, PAIRS],
+    "score": [ONE, RATINGS, SQUARE, PAIRS],
     "publish": [ONE, RATINGS, USERS],
 }
 MEBIBYTES: dict[str, list[Term]] = {
