@@ -27,7 +27,7 @@ from recommender_job.config import load_config
 from recommender_job.publishing.loading import ListRows, load
 from recommender_job.publishing.publish import publish
 from recommender_job.ranking.recipe import Recipe
-from recommender_job.ratings.clean import CLEAN
+from recommender_job.ratings.clean import CLEAN, REJECTED
 from recommender_job.ratings.extract import EXPERIENCE_RULES, EXPERIENCES, OPT_OUTS, USERS
 from recommender_job.runs import Run, stage_of
 from recommender_job.scoring.plan import plan, planned_experiences, users_of_shard
@@ -35,7 +35,7 @@ from recommender_job.scoring.score import lists_file
 from recommender_job.storage import embedded, partitions, schema
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.database import Database, plain_url
-from recommender_job.tables import SOURCE_EXPERIENCE_RULES, SOURCE_OPT_OUTS
+from recommender_job.tables import REFUSED_RATINGS, SOURCE_EXPERIENCE_RULES, SOURCE_OPT_OUTS
 
 CUTOFF = datetime(2024, 1, 1, tzinfo=UTC)
 #: Ratings of a user, and rows of a list.
@@ -98,6 +98,7 @@ def prepare(home: str, users: int, experiences: int) -> dict[str, Any]:
     rated = pd.DataFrame({"user_id": np.repeat(np.arange(users), RATED), "experience_id": walk[:, :RATED].ravel()})
     rated = rated.assign(rating=random.integers(1, 6, len(rated)).astype(np.float32))
     folder.write_table(CLEAN, rated.iloc[random.permutation(len(rated))])
+    folder.write_table(REJECTED, REFUSED_RATINGS.empty_table())
     folder.write_table(USERS, pd.DataFrame({"user_id": np.arange(users), "is_active": True}))
     empty = pa.array([None] * experiences, pa.timestamp("us", tz="UTC"))
     names = [f"Experience number {one} of all" for one in ids]

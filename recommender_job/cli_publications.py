@@ -28,7 +28,7 @@ def list_publications(json: Json = False) -> None:
 @app.command()
 def rollback(
     publication_id: Annotated[
-        int | None, typer.Argument(help="Default: the newest below the active one that was ever active.")
+        int | None, typer.Argument(help="Default: what was live before the active one's run.")
     ] = None,
     json: Json = False,
 ) -> None:

@@ -145,7 +145,12 @@ class Config(BaseSettings):
     checks: ChecksConfig = Field(default_factory=ChecksConfig, description="The lists of a night as a whole.")
     dry_run: bool = Field(False, description="Build and check the publication but do not switch to it.")
     allow_older: bool = Field(False, description="Let this run replace the publication of a newer night.")
-    keep_publications: int = Field(3, ge=1, le=100, description="Publications kept for rollback, the active included.")
+    keep_publications: int = Field(
+        3,
+        ge=1,
+        le=100,
+        description="Publications kept for rollback, the active included; what was live before it stays in any case.",
+    )
     fresh_hours: float = Field(36.0, gt=0, description="Hours after which a publication counts as stale.")
 
     notify: NotifyConfig = Field(default_factory=NotifyConfig, description="Who is told of failures.")

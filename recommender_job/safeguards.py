@@ -67,7 +67,11 @@ class ChecksConfig(Section):
 
     min_users: int = Field(100, ge=1, description="Fewer users than this are not judged as a whole.")
     min_distinct_lists: float = Field(
-        0.02, ge=0, le=1, description="Lowest number of different lists, as a share of the users; 0: any."
+        0.02,
+        ge=0,
+        le=1,
+        description="Lowest number of different lists, as a share of the users, or half of what the default list would"
+        " make without what each has taken; 0: any.",
     )
     min_overlap: float = Field(
         0.05,

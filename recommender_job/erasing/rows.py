@@ -44,8 +44,7 @@ def erase_rows(database: Database, user_id: int) -> tuple[dict[str, int], int]:
 
 
 def _erase_list(transaction: Transaction, publication_id: int, user_id: int) -> int:
-    names = {"table": partitions.partition_of(publication_id)}
-    rows = transaction.define("delete from {table} where user_id = {user_id}", names, user_id=user_id)
+    rows = partitions.delete_user(transaction, publication_id, user_id)
     if rows:
         transaction.run(
             "update recommender.publication set users = users - 1, rows = rows - :rows where publication_id = :id",

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recommender_job.arrays import distinct
 from recommender_job.config import Config
 from recommender_job.errors import ArtifactBroken
 from recommender_job.publishing.publications import lists_of, publications, status
@@ -56,8 +57,9 @@ class UserOfNight:
 
     @property
     def barred(self) -> NDArray[np.int64]:
-        """Experiences that may not stand in the user's list: rated ones and opt-outs."""
-        return np.union1d(self.ratings[EXPERIENCE].to_numpy(np.int64), self.opted_out)
+        """Experiences that may not stand in the user's list: rated ones, usably or not, and opt-outs."""
+        rated = [frame[EXPERIENCE].to_numpy(np.int64) for frame in (self.ratings, self.rejected)]
+        return distinct(np.concatenate([*rated, self.opted_out]))
 
     @property
     def has_list(self) -> bool:

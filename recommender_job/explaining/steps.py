@@ -95,7 +95,8 @@ def _pair_step(user: UserOfNight, experience_id: int) -> Step:
     refused = user.rejected[user.rejected[EXPERIENCE] == experience_id]
     if len(refused):
         row = refused.iloc[0]
-        return Step("rules", True, f"A rating of the user was refused: {row['column_name']} {row['reason']}.")
+        told = f"The user rated it, though the rating cannot be used: {row['column_name']} {row['reason']}."
+        return Step("rules", False, told)
     return Step("rules", True, "The user has neither rated it nor opted out.")
 
 

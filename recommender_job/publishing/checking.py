@@ -22,6 +22,7 @@ from recommender_job.publishing.popular import popular
 from recommender_job.publishing.sides import Live, Side, Sides
 from recommender_job.publishing.whole import Whole, lists_by_default
 from recommender_job.ratings.extract import EXPERIENCE_RULES
+from recommender_job.scoring.rules import GROUP_NUMBER
 from recommender_job.scoring.score import lists_file
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.checksum import checksum
@@ -52,7 +53,7 @@ class Night:
 
     @property
     def users(self) -> int:
-        """How many users have a list."""
+        """How many users were scored; those for whom nothing was left have no list."""
         return sum(summary["users"] for summary in self.scored.values())
 
     @property
@@ -135,8 +136,9 @@ def check_night(night: Night, live: Future[Live], scratch: Path, stop: threading
     checksums = {shard: check(shard) for shard in night.scored}
 
     def by_default() -> int:
-        order = best(n=len(experiences))
-        return lists_by_default(order, sides.left_out(), night.users, config.top_n, scratch / "default")
+        order = best(n=len(experiences)).merge(experiences[[EXPERIENCE, GROUP_NUMBER]], on=EXPERIENCE)
+        default_lists = scratch / "default"
+        return lists_by_default(order, sides.left_out(), night.users, config.top_n, default_lists, max_per_group=cap)
 
     default = best(n=config.top_n, max_per_group=cap)
     return Checked(checksums, default, whole.figures(known.publication_id, known.share), by_default)

@@ -32,6 +32,18 @@ _LIST_OF = """
     order by rank limit :n
 """
 
+# An earlier publication of the same run, such as a killed attempt's, holds the same lists: going back leads past it.
+_FIRST_SHOWN = """
+    update recommender.publication as p
+    set published_at = now(),
+        live_before = (
+            select case when l.run_id = p.run_id then l.live_before else l.publication_id end
+            from recommender.active_publication as a
+            inner join recommender.publication as l using (publication_id)
+        )
+    where p.publication_id = :id
+"""
+
 
 def status(database: Database) -> dict[str, Any]:
     """The row of the view `recommendation_status`.
@@ -123,28 +135,32 @@ def lock(transaction: Transaction) -> None:
         raise PublicationBusy("Another run is publishing right now.", action="Retry when it has ended.")
 
 
-def switch(transaction: Transaction, publication_id: int) -> None:
+def switch(transaction: Transaction, publication_id: int) -> int | None:
     """Makes a publication active: one row, which readers see change between two statements.
+
+    When it is shown for the first time, its row keeps what was live before its run: there leads the way back.
 
     Args:
         transaction: Has the publishers' lock. The publication's partition was attached in an earlier one.
         publication_id: The publication.
+
+    Returns:
+        The one that was active until now, None where nothing was.
     """
     row = transaction.row(
         "select published_at from recommender.publication where publication_id = :id", id=publication_id
     )
+    active = transaction.row("select publication_id from recommender.active_publication")
     if row and row["published_at"] is None:  # what was shown before has been there long enough
         wait_for_old_plans(transaction)
+        transaction.run(_FIRST_SHOWN, id=publication_id)
     transaction.run(
         "insert into recommender.active_publication (publication_id, switched_at) values (:id, now())"
         " on conflict (only_row) do update"
         " set publication_id = excluded.publication_id, switched_at = excluded.switched_at",
         id=publication_id,
     )
-    transaction.run(
-        "update recommender.publication set published_at = coalesce(published_at, now()) where publication_id = :id",
-        id=publication_id,
-    )
+    return active["publication_id"] if active else None
 
 
 def rollback(
@@ -154,7 +170,8 @@ def rollback(
 
     Args:
         database: Where the publications are.
-        publication_id: Which one; None: the newest before the active one that was active before.
+        publication_id: Which one; None: what was live before the active one's run, or, where that is no longer kept,
+            the newest before the active one that was ever shown.
         expected: The one that the caller saw active (None: nothing was), and means to replace; `any`: whichever is.
 
     Returns:
@@ -175,16 +192,27 @@ def rollback(
                 action="Nothing was changed. Look at what is active now, and repeat it if it is still wanted.",
             )
         if publication_id is None:
+            before = _live_before_run(transaction)
             older = [row for row in rows if row["published_at"] and active and row["publication_id"] < active]
-            if not older:
+            target = next((row for row in rows if row["publication_id"] == before), older[0] if older else None)
+            if target is None:
                 raise _not_kept("before the active one to go back to", rows)
-            publication_id = older[0]["publication_id"]
+            publication_id = target["publication_id"]
         chosen(rows, publication_id)
         switch(transaction, publication_id)
     return {"publication_id": publication_id, "previous": active}
 
 
-def prune(database: Database, keep: int) -> list[int]:
+def _live_before_run(transaction: Transaction) -> int | None:
+    """What was live before the active publication's run; None where nothing was, or it is not on record."""
+    row = transaction.row(
+        "select p.live_before from recommender.active_publication as a"
+        " inner join recommender.publication as p using (publication_id)"
+    )
+    return row["live_before"] if row else None
+
+
+def prune(database: Database, keep: int, spared: int | None = None) -> list[int]:
     """Drops publications that nobody will go back to, and what an earlier pruning had to leave.
 
     They are forgotten first, under the publishers' lock, so that nobody can switch to one while its rows go.
@@ -192,7 +220,8 @@ def prune(database: Database, keep: int) -> list[int]:
     Args:
         database: Where they are.
         keep: How many stay of those that were active once, and of those that never were; one for each run. The active
-            one always stays.
+            one always stays, and what was live before its run.
+        spared: Stays too. What was active until a moment ago: a reader's transaction may have begun with it.
 
     Returns:
         Ids of those whose rows are gone; what a reader holds on to goes the next time.
@@ -203,12 +232,13 @@ def prune(database: Database, keep: int) -> list[int]:
     with database.transaction() as transaction:
         lock(transaction)
         runs: dict[bool, list[str]] = {True: [], False: []}
-        staying, forgotten = set(), []
+        before, staying, forgotten = _live_before_run(transaction), set(), []
         for row in transaction.rows(_LIST):
             group = runs[row["published_at"] is not None]
             # An older one of a run that is shown is what a killed publication, or a dry run, left of that run.
             superseded = row["run_id"] in group or row["run_id"] in runs[True]
-            if row["is_active"] or (not superseded and len(group) < keep):
+            always = row["is_active"] or row["publication_id"] in (before, spared)
+            if always or (not superseded and len(group) < keep):
                 group.append(row["run_id"])
                 staying.add(row["publication_id"])
             else:

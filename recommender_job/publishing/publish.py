@@ -33,7 +33,7 @@ from recommender_job.storage.database import Database, Transaction
 def publish(config: Config, run: Run, folder: RunFolder, database: Database, recipe: Recipe) -> dict[str, Any]:
     """Makes the run's lists what the website reads; with `dry_run`, everything but the switch.
 
-    Running it again makes a new publication of the same run, switches to it, and drops the one before.
+    Running it again makes a new publication of the same run and switches to it; the next one drops the one before.
 
     Args:
         config: Settings.
@@ -43,8 +43,8 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
         recipe: What the model was trained by, to be kept with the publication.
 
     Returns:
-        `publication_id`, `published`, `users`, `rows`, `default_rows`; `distinct_lists` and `overlap` as
-        `Whole` tells them; `live_before`, the publication that was active until then, or None; `override`, who let a
+        `publication_id`, `published`, `rows`, `default_rows`; `users`, `distinct_lists` and `overlap` as `Whole`
+        tells them; `live_before`, the publication that was active until then, or None; `override`, who let a
         blocked model through, or None; and `pruned`, the dropped publications.
 
     Raises:
@@ -78,6 +78,7 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
         night = Night(config, folder, experiences, by_shard, count, np.array(erased, np.int64))
         with folder.scratch("publish/sides") as scratch:  # inside the lock: nobody else is in there
             figures, default_rows = _build(transaction, publication_id, night, scratch)
+    replaced: int | None = None
     # What was attached is committed before it is switched to: see docs/decisions/0010.
     if not config.dry_run:
         with database.transaction() as transaction:
@@ -85,14 +86,15 @@ def publish(config: Config, run: Run, folder: RunFolder, database: Database, rec
             refuse_to_go_back(config, run, transaction)
             if publication_id not in {row["publication_id"] for row in kept(transaction)}:
                 raise PublicationBusy("Another run has published and cleaned up meanwhile.", action="Retry.")
-            switch(transaction, publication_id)
+            replaced = switch(transaction, publication_id)
     pruned: list[int] = []
     with contextlib.suppress(PublicationBusy):  # the next publisher is at work already and prunes after itself
-        pruned = prune(database, config.keep_publications)
+        pruned = prune(database, config.keep_publications, replaced)
     return {
         "publication_id": publication_id,
         "published": not config.dry_run,
-        **counts,
+        "users": figures["users"],
+        "rows": counts["rows"],
         "default_rows": default_rows,
         "distinct_lists": figures["distinct_lists"],
         "overlap": figures["overlap"],
@@ -128,7 +130,7 @@ def _build(transaction: Transaction, publication_id: int, night: Night, scratch:
     load_default(transaction, publication_id, found.default, night.experiences)
     enter_figures(transaction, publication_id, found.figures)
     check_overlap(night.config.checks, found.figures)
-    check_distinct(night.config.checks, found.figures, night.users, found.by_default)
+    check_distinct(night.config.checks, found.figures, found.by_default)
     return found.figures, len(found.default)
 
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from recommender_job.arrays import distinct
 from recommender_job.config import Config
 from recommender_job.errors import NothingToTrainOn
-from recommender_job.ratings.clean import CLEAN
+from recommender_job.ratings.clean import CLEAN, REJECTED
 from recommender_job.ratings.extract import EXPERIENCE_RULES, EXPERIENCES, OPT_OUTS, USERS
 from recommender_job.runs import Run
 from recommender_job.scoring.eligibility import eligible_experiences, known_users, shard_of
@@ -29,6 +30,7 @@ from recommender_job.tables import EXPERIENCE, GROUP, NAME, USER
 
 PLANNED_USERS = "plan/users.parquet"
 PLANNED_EXPERIENCES = "plan/experiences.parquet"
+#: Pairs that say nothing of taste and stand in no list: opt-outs, and what was rated in a way that cannot be used.
 PLANNED_OPT_OUTS = "plan/opt_outs.parquet"
 SHARD = "shard"
 
@@ -41,10 +43,11 @@ _LEAST, _MOST = 2, 1024
 #: Parts in which users are looked for: of so many at once, as far as there are files for them.
 AT_ONCE, _MOST_PARTS = 100_000, 256
 _PLANNED = pa.schema([(USER, pa.int64()), (SHARD, pa.int64())])
+_PAIRS = pa.schema([(USER, pa.int64()), (EXPERIENCE, pa.int64())])
 
 
 def plan(config: Config, run: Run, folder: RunFolder) -> dict[str, Any]:
-    """Writes the users with their shard, the experiences to offer with group and pin, and the opt-outs that hold.
+    """Writes the users with their shard, the experiences to offer with group and pin, and pairs that no list may hold.
 
     Returns:
         `shards`: numbers of the shards that hold users; `shards_in_all`: how many there are, the empty ones too;
@@ -82,7 +85,12 @@ def plan(config: Config, run: Run, folder: RunFolder) -> dict[str, Any]:
             holding = [shard for shard in range(count) if _write_shard(write, shards, shard)]
     held = opted_out(opt_outs, run.cutoff, np.concatenate(opting), experiences[EXPERIENCE].to_numpy())
     folder.write_table(PLANNED_EXPERIENCES, experiences)
-    folder.write_table(PLANNED_OPT_OUTS, held)
+    with folder.table_writer(PLANNED_OPT_OUTS, _PAIRS) as write:
+        write(pa.Table.from_pandas(held, _PAIRS, preserve_index=False))
+        for refused in batches(folder, REJECTED, _PAIRS.names):
+            inside = refused.filter(pc.is_in(refused[EXPERIENCE], pa.array(experiences[EXPERIENCE])))
+            if len(inside):
+                write(pa.Table.from_batches([inside]).cast(_PAIRS))
     return {
         "shards": holding,
         "shards_in_all": count,

@@ -67,6 +67,7 @@ def score(
         )
         schema = pa.Schema.from_pandas(empty_lists(), preserve_index=False)
         write = stack.enter_context(folder.table_writer(lists_file(shard), schema))
+        written.add(schema.empty_table())  # all there is where the last user of a shard was erased
         scratch = stack.enter_context(folder.scratch(f"score/parts-{shard:04d}"))
         for part in parts_of_shard(folder, shard, scratch):
             users += len(part.users)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recommender_job.arrays import Ints
+from recommender_job.errors import StorageFailed
 
 
 class Buckets:
@@ -25,6 +27,7 @@ class Buckets:
         folder.mkdir(parents=True)
         self._folder = folder
         self._columns = list(columns)
+        self._rows = np.zeros(count, np.int64)
         self.count = count
 
     def add(self, bucket: Ints, *columns: Ints) -> None:
@@ -37,17 +40,34 @@ class Buckets:
         # So few different numbers are sorted faster when they are short.
         order = np.argsort(bucket.astype(np.uint16), kind="stable")
         rows = np.stack([column[order] for column in columns], axis=1)
-        ends = np.cumsum(np.bincount(bucket, minlength=self.count))
+        counts = np.bincount(bucket, minlength=self.count)
+        ends = np.cumsum(counts)
         for number, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
             if start < end:
                 with self._file(number).open("ab") as file:
                     file.write(rows[start:end].data)
+        self._rows += counts
 
     def read(self, number: int) -> pd.DataFrame:
-        """The rows of one bucket, in the order in which they came."""
-        file = self._file(number)
-        values = np.fromfile(file, np.int64) if file.exists() else np.zeros(0, np.int64)
-        return pd.DataFrame(values.reshape(-1, len(self._columns)), columns=self._columns)
+        """The rows of one bucket, in the order in which they came.
+
+        Raises:
+            StorageFailed: Somebody has removed or changed its file meanwhile.
+        """
+        shape, file = (int(self._rows[number]), len(self._columns)), self._file(number)
+        values = np.zeros(0, np.int64)
+        if shape[0]:
+            try:
+                os.utime(file)  # erasing takes what nobody has touched for long for left behind
+                values = np.fromfile(file, np.int64)
+            except FileNotFoundError:
+                pass
+        if len(values) != shape[0] * shape[1]:
+            raise StorageFailed(
+                f"{file} was removed or changed by another process while it was needed.",
+                action="Retry when no other attempt at this task runs.",
+            )
+        return pd.DataFrame(values.reshape(shape), columns=self._columns)
 
     def _file(self, number: int) -> Path:
         return self._folder / str(number)

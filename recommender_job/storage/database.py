@@ -77,9 +77,10 @@ class Database:
                 # What COPY writes is read as this, however the server or the role is set.
                 # A statement of a night may take long, and so may the work between two, whatever is set for people.
                 "options": "-c timezone=UTC -c extra_float_digits=1"
-                " -c statement_timeout=0 -c idle_in_transaction_session_timeout=0",
+                " -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0",
             },
         )
+        sa.event.listen(self.engine, "connect", _without_transaction_timeout)
 
     @classmethod
     def of(cls, config: Config) -> Database:
@@ -119,6 +120,14 @@ class Database:
             with attempt:
                 return self.engine.connect()
         raise AssertionError("unreachable: the last attempt raises")
+
+
+def _without_transaction_timeout(connection: Any, _: Any) -> None:
+    """Likewise for whole transactions; servers before PostgreSQL 17 refuse a connection that names this setting."""
+    connection.autocommit = True
+    with contextlib.closing(connection.cursor()) as cursor:
+        cursor.execute("select set_config(name, '0', false) from pg_settings where name = 'transaction_timeout'")
+    connection.autocommit = False
 
 
 class Transaction:
@@ -223,6 +232,12 @@ class Transaction:
                 psycopg2.sql.SQL("select count(*) from {}").format(psycopg2.sql.Identifier(*table.split(".")))
             )
             return int(cursor.fetchone()[0])
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Undoes what the block did when it raises, and nothing before it: the transaction goes on."""
+        with self._connection.begin_nested():
+            yield
 
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[Any]:

@@ -102,6 +102,20 @@ def _drop_one(session: Transaction, publication_id: int) -> None:
     session.define("drop table if exists {table}", names)
 
 
+def delete_user(transaction: Transaction, publication_id: int, user_id: int) -> int:
+    """Deletes a user's rows from a partition, attached or not.
+
+    Returns:
+        How many there were; none where it is not there: who prunes may just have dropped it.
+    """
+    names = {"table": partition_of(publication_id)}
+    try:
+        with transaction.attempt():
+            return transaction.define("delete from {table} where user_id = {user_id}", names, user_id=user_id)
+    except psycopg2.errors.UndefinedTable:
+        return 0
+
+
 def attached(transaction: Transaction) -> set[int]:
     """Publications whose rows the partitioned table shows."""
     return _children(transaction, pending=False)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import tenacity
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
 
-from recommender_job.errors import SchemaMissing
+from recommender_job.errors import PublicationBusy, SchemaMissing
 from recommender_job.storage.database import Database
 from recommender_job.storage.translation import translated
 
@@ -16,15 +17,28 @@ SCHEMA = "recommender"
 VERSION_TABLE = "schema_version"
 
 
-def migrate(database: Database) -> dict[str, str]:
+def migrate(database: Database, *, patience_seconds: float = 60) -> dict[str, str]:
     """Applies the migrations that the database lacks; running it again changes nothing.
+
+    Args:
+        database: Where.
+        patience_seconds: How long to try while others, such as a night that publishes, use the tables.
 
     Returns:
         `revision`: the schema's version now.
+
+    Raises:
+        PublicationBusy: They still do; nothing was changed.
     """
     alembic = _alembic(database)
-    with translated():
-        command.upgrade(alembic, "head")
+    for attempt in tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(PublicationBusy),
+        stop=tenacity.stop_after_delay(patience_seconds),
+        wait=tenacity.wait_fixed(2),
+        reraise=True,
+    ):
+        with attempt, translated():
+            command.upgrade(alembic, "head")
     return {"revision": str(ScriptDirectory.from_config(alembic).get_current_head())}
 
 

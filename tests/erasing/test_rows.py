@@ -115,6 +115,21 @@ def test_lists_in_every_partition_whether_readers_see_it_or_not(
     assert erase_rows(database, 1) == ({}, 0)
 
 
+def test_a_table_that_pruning_has_just_dropped_is_passed_over(
+    database: Database,
+    make_partition: Callable[..., None],
+    publish_row: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for publication_id in (1, 3):
+        publish_row(publication_id)
+        make_partition(publication_id)
+    monkeypatch.setattr(partitions, "existing", lambda transaction: {1, 2, 3})
+    assert erase_rows(database, 1) == ({"1": 2, "3": 2}, 0)
+    with database.transaction() as transaction:
+        assert [transaction.count(partitions.partition_of(one)) for one in (1, 3)] == [1, 1]
+
+
 def test_nothing_is_deleted_while_somebody_publishes(
     database: Database, make_partition: Callable[..., None], publish_row: Callable[[int], None]
 ) -> None:

@@ -59,6 +59,11 @@ def test_the_websites_rights_are_enough(fresh: Database) -> None:
         assert check(website)["publication_id"] == 2
 
 
+def test_nobody_has_a_list_when_all_have_taken_everything(database: Database) -> None:
+    publish(database, {}, data_through=datetime.now(UTC))
+    assert check(database)["users_read"] == 0
+
+
 def test_nothing_published(database: Database) -> None:
     with pytest.raises(NotPublished, match="Nothing has been published yet"):
         check(database)

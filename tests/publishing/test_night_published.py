@@ -86,7 +86,7 @@ def test_every_active_user_has_a_full_list_of_new_experiences(
     assert [list(row.values()) for row in read(database, lists)] == [
         [row[name.strip()] for name in columns.split(",")] for row in shown
     ]
-    assert again["pruned"] == [result["publication_id"]]
+    assert (again["live_before"], again["pruned"]) == (result["publication_id"], [])
 
 
 def test_a_blocked_night_leaves_the_website_as_it_was(

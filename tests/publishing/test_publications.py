@@ -69,6 +69,25 @@ def test_rollback_passes_over_what_was_never_shown(website: Any) -> None:
     assert rollback(website.database)["publication_id"] == 1
 
 
+def test_rollback_leads_past_what_somebody_went_back_from(website: Any) -> None:
+    for day in range(3):
+        website.publish(f"night {day}", days=day, keep_publications=3)
+    rollback(website.database, 1)  # 3 was bad, and 2 as well
+    website.publish("night 3", days=3, keep_publications=3)
+    website.publish("night 3", days=3, keep_publications=2)
+    assert website.active() == 5
+    # However few are kept, and although publication 4 of the same night is newer.
+    assert rollback(website.database) == {"publication_id": 1, "previous": 5}
+
+
+def test_rollback_to_the_newest_where_what_was_live_before_has_gone(website: Any) -> None:
+    for day in range(3):
+        website.publish(f"night {day}", days=day)
+    with website.database.transaction() as transaction:
+        transaction.run("update recommender.publication set live_before = 99")
+    assert rollback(website.database) == {"publication_id": 2, "previous": 3}
+
+
 @pytest.mark.parametrize("target", [None, 99])
 def test_rollback_to_nowhere_changes_nothing(website: Any, target: int | None) -> None:
     website.publish()

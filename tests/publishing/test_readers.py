@@ -81,6 +81,23 @@ def test_a_reader_with_a_snapshot_keeps_seeing_the_publication_it_began_with(web
     assert cursor.fetchall() == before
 
 
+@pytest.mark.parametrize("run_id", ["first", "second"])
+def test_a_snapshot_that_has_only_read_the_status_finds_its_lists(website: Any, connect: Any, run_id: str) -> None:
+    """A rerun, and a night where one publication is kept: what was live a moment ago is still there."""
+    website.publish("first", keep_publications=1)
+    user = website.shown()[0]["user_id"]
+    cursor = connect().cursor()
+    cursor.execute("set transaction isolation level repeatable read")
+    cursor.execute("select publication_id from recommender.recommendation_status")
+    assert cursor.fetchall() == [(1,)]
+    publish_within(20, website, run_id, days=1, keep_publications=1)
+    assert website.active() == 2
+    cursor.execute(list_statement("%(user_id)s"), {"user_id": user})
+    names = [column.name for column in cursor.description]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    assert [(row["source"], row["publication_id"]) for row in rows] == [("model", 1)] * 5
+
+
 def test_a_reader_is_not_held_up_while_a_publication_is_being_loaded(website: Any, connect: Any) -> None:
     """The publisher's transaction, with all its locks, is still open while the reader reads."""
     from recommender_job.publishing.publications import lock, switch

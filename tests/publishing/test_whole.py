@@ -44,14 +44,15 @@ Figures = Callable[..., dict[str, Any]]
 
 def test_where_nothing_is_active(figures_of: Figures) -> None:
     assert figures_of(None, FIRST) == {
-        "distinct_lists": 4, "overlap": None, "users_in_both": 0, "active_id": None,
+        "users": 5, "distinct_lists": 4, "overlap": None, "users_in_both": 0, "active_id": None,
     }  # fmt: skip
 
 
 def test_by_hand(figures_of: Figures) -> None:
     # Two of three, all, none, and the one of the shorter list; 7 and 8 are in one of the two only.
+    overlap = pytest.approx((2 / 3 + 1 + 0 + 1) / 4)
     assert figures_of(FIRST, SECOND) == {
-        "distinct_lists": 5, "overlap": pytest.approx((2 / 3 + 1 + 0 + 1) / 4), "users_in_both": 4, "active_id": 1,
+        "users": 5, "distinct_lists": 5, "overlap": overlap, "users_in_both": 4, "active_id": 1,
     }  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def test_whatever_the_lists(tmp_path_factory: pytest.TempPathFactory, lists: Any
     for shard in (0, 1):
         whole.add(frame(lists, shard), frame(active, shard))
     found = whole.figures(1)
-    assert found["distinct_lists"] == len({frozenset(own) for own in lists.values()})
+    assert (found["users"], found["distinct_lists"]) == (len(lists), len({frozenset(own) for own in lists.values()}))
     both = lists.keys() & active.keys()
     shares = [len({*lists[u]} & {*active[u]}) / min(len(lists[u]), len(active[u])) for u in both]
     assert found["users_in_both"] == len(both)
@@ -112,35 +113,66 @@ def test_lists_that_have_nothing_to_do_with_the_last_ones_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("found", "users", "by_default", "settings"),
-    [(20, 1000, 999, {}), (1, 99, 50, {}), (7, 1000, 7, {}), (1, 1000, 999, {"min_distinct_lists": 0})],
+    [(20, 1000, 999, {}), (1, 99, 50, {}), (7, 1000, 14, {}), (1, 1000, 999, {"min_distinct_lists": 0})],
 )
 def test_lists_that_are_different_enough_pass(found: int, users: int, by_default: int, settings: Any) -> None:
-    check_distinct(ChecksConfig(**settings), {"distinct_lists": found}, users, lambda: by_default)
+    check_distinct(ChecksConfig(**settings), {"distinct_lists": found, "users": users}, lambda: by_default)
 
 
 def test_lists_that_are_all_alike_are_refused() -> None:
-    with pytest.raises(OutputRefused, match="The 1,000 users have only 19 different lists, fewer than") as caught:
-        check_distinct(ChecksConfig(), {"distinct_lists": 19}, 1000, lambda: 20)
-    assert caught.value.cause.endswith("without what each has taken, would make 20.")
+    with pytest.raises(OutputRefused, match="The 1,000 users with a list have only 19 different ones, few") as caught:
+        check_distinct(ChecksConfig(), {"distinct_lists": 19, "users": 1000}, lambda: 39)
+    assert caught.value.cause.endswith(
+        "not half of the 39 that the default list would make without what each has taken."
+    )
     assert "`checks.min_distinct_lists`" in caught.value.action
 
 
+def ordered(order: list[int], group: dict[int, int] | None = None) -> pd.DataFrame:
+    """An order; each experience in a group of its own unless it is told."""
+    return pd.DataFrame({"experience_id": order, "group": [(group or {}).get(one, one) for one in order]})
+
+
 def test_two_users_who_have_both_taken_something_make_two_lists(tmp_path: Path) -> None:
-    default, left_out = pd.DataFrame({"experience_id": [2, 3, 5]}), frame({1: [3], 2: [2]})
-    assert lists_by_default(default, [left_out], 2, 2, tmp_path / "a") == 2
-    assert lists_by_default(default, [left_out], 3, 1, tmp_path / "b") == 2
+    order, left_out = ordered([2, 3, 5]), frame({1: [3], 2: [2]})
+    assert lists_by_default(order, [left_out], 2, 2, tmp_path / "a") == 2
+    assert lists_by_default(order, [left_out], 3, 1, tmp_path / "b") == 2
+
+
+def test_who_has_taken_everything_has_no_list(tmp_path: Path) -> None:
+    order, left_out = ordered([2, 3, 5]), frame({1: [3, 5, 2], 2: [2, 99]})
+    assert lists_by_default(order, [left_out], 2, 5, tmp_path / "a") == 1
+    assert lists_by_default(order, [left_out], 3, 5, tmp_path / "b") == 2
+
+
+def test_a_cap_leaves_fewer_different_lists(tmp_path: Path) -> None:
+    order = ordered(list(range(6)), {one: one % 2 for one in range(6)})
+    left_out = frame({user: [user] for user in range(6)})
+    assert lists_by_default(order, [left_out], 6, 2, tmp_path / "a", max_per_group=1) == 3
+    assert lists_by_default(order, [left_out], 6, 6, tmp_path / "b") == 6
 
 
 @given(
     st.permutations([2, 3, 5, 7, 11]),
-    st.lists(st.tuples(st.integers(1, 6), st.sampled_from([2, 3, 5, 7, 11, 99])), max_size=20),
+    st.lists(st.tuples(st.integers(1, 6), st.sampled_from([2, 3, 5, 7, 11, 99])), max_size=30),
     st.integers(1, 5),
+    st.sampled_from([None, 1, 2]),
 )
 def test_the_default_list_without_what_each_has_taken(
-    tmp_path_factory: pytest.TempPathFactory, order: list[int], pairs: list[tuple[int, int]], n: int
+    tmp_path_factory: pytest.TempPathFactory, order: list[int], pairs: list[tuple[int, int]], n: int, cap: int | None
 ) -> None:
-    lists = {tuple([e for e in order if (user, e) not in pairs][:n]) for user in range(1, 7)}
+    group = {2: 0, 3: 1, 5: 0, 7: 1, 11: 0}
+
+    def walked(user: int) -> tuple[int, ...]:
+        own: list[int] = []
+        for one in order:
+            of_its_group = [other for other in own if group[other] == group[one]]
+            if len(own) < n and (user, one) not in pairs and (cap is None or len(of_its_group) < cap):
+                own.append(one)
+        return tuple(own)
+
     left_out = pd.DataFrame(pairs, columns=["user_id", "experience_id"], dtype="int64")
     parts = [left_out[left_out["user_id"] % 2 == shard] for shard in (0, 1)]
     scratch = tmp_path_factory.mktemp("default") / "lists"
-    assert lists_by_default(pd.DataFrame({"experience_id": order}), parts, 6, n, scratch) == len(lists)
+    found = lists_by_default(ordered(order, group), parts, 6, n, scratch, max_per_group=cap)
+    assert found == len({walked(user) for user in range(1, 7)} - {()})

@@ -18,7 +18,7 @@ from recommender_job.ranking.ids import IdMap
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ranking.trained import TrainedModel
-from recommender_job.ratings.clean import CLEAN
+from recommender_job.ratings.clean import CLEAN, REJECTED
 from recommender_job.ratings.extract import EXPERIENCE_RULES, OPT_OUTS
 from recommender_job.ratings.extract import EXPERIENCES as OFFERED
 from recommender_job.ratings.extract import USERS as PEOPLE
@@ -26,7 +26,7 @@ from recommender_job.runs import Run
 from recommender_job.scoring import card
 from recommender_job.settings import ModelConfig
 from recommender_job.storage.artifacts import RunFolder
-from recommender_job.tables import SOURCE_EXPERIENCE_RULES, SOURCE_OPT_OUTS
+from recommender_job.tables import REFUSED_RATINGS, SOURCE_EXPERIENCE_RULES, SOURCE_OPT_OUTS
 
 #: Ids as they occur: negative ones, small ones, and the largest that the database takes.
 USERS = [-7, 1, 2, 3, 5, 8, 13, 2**62, 2**63 - 1]
@@ -158,6 +158,7 @@ def extracted(folder: RunFolder) -> RunFolder:
     rated = pd.DataFrame(RATED, columns=["user_id", "experience_id"])
     at = pd.Timestamp("2023-01-01", tz="UTC").as_unit("us")
     folder.write_table(CLEAN, rated.assign(rating=np.float32(4), rated_at=at))
+    folder.write_table(REJECTED, REFUSED_RATINGS.empty_table())
     people = pd.DataFrame({"user_id": [1, 2, 3, 5, 7, 8], "is_active": [True, True, False, True, True, True]})
     folder.write_table(PEOPLE, people)
     offered = pd.DataFrame(

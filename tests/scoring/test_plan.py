@@ -7,23 +7,26 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from recommender_job.config import Config
 from recommender_job.errors import ArtifactBroken, NothingToTrainOn
-from recommender_job.ratings.clean import CLEAN
+from recommender_job.ratings.clean import CLEAN, REJECTED
 from recommender_job.ratings.extract import EXPERIENCE_RULES, EXPERIENCES, OPT_OUTS, USERS
 from recommender_job.runs import Run
 from recommender_job.scoring.eligibility import shard_of
 from recommender_job.scoring.plan import (
     PLANNED_EXPERIENCES,
+    PLANNED_OPT_OUTS,
     PLANNED_USERS,
     plan,
     shards_for,
     users_of_shard,
 )
 from recommender_job.storage.artifacts import RunFolder
+from recommender_job.tables import REFUSED_RATINGS, SOURCE_OPT_OUTS
 from tests.scoring.conftest import RUN
 
 
@@ -40,6 +43,23 @@ def test_plan(extracted: RunFolder, settings: Callable[..., Config]) -> None:
     assert planned["name"].tolist() == ["four", "six", "eleven", "twelve"]
     for number in range(3):
         assert users_of_shard(extracted, number).tolist() == users[shard == number].tolist()
+
+
+def test_what_was_rated_in_a_way_that_cannot_be_used_is_left_out_too(
+    extracted: RunFolder, settings: Callable[..., Config]
+) -> None:
+    opt_outs = pd.DataFrame({"user_id": [1, 7], "experience_id": [11, 11], "until": pd.Series([None] * 2)})
+    extracted.write_table(OPT_OUTS, pa.Table.from_pandas(opt_outs, SOURCE_OPT_OUTS, preserve_index=False))
+    at, pairs = datetime(2023, 1, 1, tzinfo=UTC), [(8, 4), (2, 6), (2, 99)]
+    rows = [
+        {"user_id": user, "experience_id": one, "rating": None, "rated_at": at, "updated_at": at}
+        | {"column_name": "rating", "reason": "is missing"}
+        for user, one in pairs
+    ]
+    extracted.write_table(REJECTED, pa.Table.from_pylist(rows, REFUSED_RATINGS))
+    assert plan(settings(), RUN, extracted)["opt_outs"] == 1
+    left_out = extracted.read_frame(PLANNED_OPT_OUTS)
+    assert list(left_out.itertuples(index=False, name=None)) == [(1, 11), (8, 4), (2, 6)]
 
 
 @pytest.mark.parametrize(

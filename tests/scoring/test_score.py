@@ -23,12 +23,14 @@ from recommender_job.scoring.parts import Part, parts_of_shard
 from recommender_job.scoring.plan import (
     PLANNED_EXPERIENCES,
     PLANNED_OPT_OUTS,
+    PLANNED_USERS,
     plan,
     users_of_shard,
 )
 from recommender_job.scoring.score import lists_file, score
 from recommender_job.storage.artifacts import RunFolder
 from recommender_job.storage.checksum import checksum
+from recommender_job.storage.run_files import remove_user_rows
 from recommender_job.tables import SOURCE_EXPERIENCE_RULES, SOURCE_OPT_OUTS
 from tests.scoring.conftest import CUTOFF, RATED, RUN
 from tests.scoring.reference import alone, brute_force
@@ -87,6 +89,20 @@ def test_each_user_gets_what_relevance_picks_from_all_their_ratings(
     assert list(found.itertuples(index=False, name=None)) == expected
     assert expected != brute_force(model, users, experiences, rated, 2)
     assert expected != brute_force(model, users, experiences, rated[:-1], 2, relevance, 2)
+
+
+def test_a_shard_whose_last_user_was_erased_has_the_checksum_of_its_empty_file(
+    extracted: RunFolder,
+    settings: Callable[..., Config],
+    exact: Callable[..., TrainedModel],
+    wanted: Callable[..., RelevanceModel],
+) -> None:
+    shard = plan(settings(), RUN, extracted)["shards"][0]
+    for user in users_of_shard(extracted, shard):
+        remove_user_rows(extracted, PLANNED_USERS, int(user))
+    summary = score(settings(), extracted, shard, alone(exact()), wanted("factors"))
+    assert (summary["users"], summary["rows"]) == (0, 0)
+    assert summary["checksum"] == checksum(extracted.read_table(lists_file(shard)))
 
 
 def test_scoring_again_replaces_the_shards_own_file_only(

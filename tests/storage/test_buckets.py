@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recommender_job.errors import StorageFailed
 from recommender_job.storage.buckets import Buckets, ascending
 
 ROWS = st.lists(st.tuples(st.integers(0, 4), st.integers(-(2**63), 2**63 - 1), st.integers(0, 9)), max_size=30)
@@ -30,6 +33,30 @@ def test_every_row_is_in_its_bucket(tmp_path_factory: pytest.TempPathFactory, pa
 def test_a_place_that_is_taken_is_no_place(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         Buckets(tmp_path, 5, ["user_id"])
+
+
+@pytest.mark.parametrize("damage", ["gone", "all gone", "shorter"])
+def test_rows_that_somebody_has_taken_away_are_not_no_rows(tmp_path: Path, damage: str) -> None:
+    buckets = Buckets(tmp_path / "rows", 2, ["user_id"])
+    buckets.add(np.array([0, 0]), np.array([7, 8]))
+    if damage == "shorter":
+        (tmp_path / "rows" / "0").write_bytes(bytes(8))
+    elif damage == "gone":
+        (tmp_path / "rows" / "0").unlink()
+    else:
+        shutil.rmtree(tmp_path / "rows")
+    with pytest.raises(StorageFailed, match="rows/0 was removed or changed by another process") as caught:
+        buckets.read(0)
+    assert "Retry" in caught.value.action
+    assert len(buckets.read(1)) == 0
+
+
+def test_rows_in_use_are_not_left_behind(tmp_path: Path) -> None:
+    buckets = Buckets(tmp_path / "rows", 1, ["user_id"])
+    buckets.add(np.array([0]), np.array([7]))
+    os.utime(tmp_path / "rows" / "0", (0, 0))
+    buckets.read(0)
+    assert (tmp_path / "rows" / "0").stat().st_mtime > 0
 
 
 @given(st.lists(st.one_of(st.integers(-3, 3), st.integers(-(2**17), 2**17), st.integers(-(2**63), 2**63 - 1))))

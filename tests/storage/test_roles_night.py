@@ -139,8 +139,10 @@ def test_the_jobs_two_roles_are_enough_for_all_it_does(
         assert transaction.count("recommender.night") == 2
     assert rollback(job) == {"publication_id": first, "previous": second}
     assert rollback(job, second) == {"publication_id": second, "previous": first}
+    third = nightly.run_night(config, Run.at(NIGHT + timedelta(days=2)))
+    assert third["publication_id"] == second + 1
     assert prune(job, keep=1) == [first]
-    assert [row["publication_id"] for row in publications(job)] == [second]
+    assert [row["publication_id"] for row in publications(job)] == [second + 1, second]
     with job.transaction() as transaction:
         user = transaction.rows("select min(user_id) as user_id from recommender.recommendations")[0]["user_id"]
     assert lists_of(job, user)["source"] == "model"

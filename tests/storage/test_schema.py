@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 import uuid
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from recommender_job.errors import ConfigurationError, SchemaMissing
+from recommender_job.errors import ConfigurationError, PublicationBusy, SchemaMissing
 from recommender_job.storage import partitions, schema
 from recommender_job.storage.database import Database
 
@@ -78,7 +80,7 @@ def publish_one(database: Database) -> None:
 
 
 def test_migrating_a_bare_database_makes_it_current(bare: Database) -> None:
-    assert schema.migrate(bare) == {"revision": "0007"}
+    assert schema.migrate(bare) == {"revision": "0008"}
     schema.check_current(bare)
     assert tables(bare) == VIEWS | SOURCE | {
         "website.experience_spellings",
@@ -100,11 +102,11 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
     with database.transaction() as transaction:
         transaction.run("insert into website.users (user_id) values (7)")
     before = relations(database)
-    assert schema.migrate(database) == {"revision": "0007"}
+    assert schema.migrate(database) == {"revision": "0008"}
     assert relations(database) == before
     with database.transaction() as transaction:
         assert transaction.rows("select user_id from website.users") == [{"user_id": 7}]
-        assert transaction.rows("select version_num from recommender.schema_version") == [{"version_num": "0007"}]
+        assert transaction.rows("select version_num from recommender.schema_version") == [{"version_num": "0008"}]
 
 
 def test_a_migration_that_fails_leaves_the_database_bare(bare: Database) -> None:
@@ -115,17 +117,47 @@ def test_a_migration_that_fails_leaves_the_database_bare(bare: Database) -> None
     assert relations(bare) == []
 
 
+def test_who_migrates_beside_a_publication_holds_up_no_reader(database: Database) -> None:
+    with database.transaction() as transaction:
+        transaction.run("alter table recommender.publication drop column live_before")
+        transaction.run("update recommender.schema_version set version_num = '0007'")
+    failed: list[PublicationBusy] = []
+
+    def migrate() -> None:
+        try:
+            schema.migrate(database, patience_seconds=0)
+        except PublicationBusy as error:
+            failed.append(error)
+
+    with database.transaction() as publisher:
+        publisher.run("update recommender.publication set rows = rows")
+        migrator = threading.Thread(target=migrate, daemon=True)
+        migrator.start()
+        waiting = (
+            "select count(*) as n from pg_locks where not granted and relation = 'recommender.publication'::regclass"
+        )
+        while migrator.is_alive() and publisher.rows(waiting)[0]["n"] == 0:
+            time.sleep(0.01)
+        assert migrator.is_alive()
+        with database.transaction() as reader:  # waits behind the migrator, but not until the publisher ends
+            reader.run("set local statement_timeout = '20s'")
+            assert reader.rows("select * from recommender.recommendation_status") == []
+        migrator.join(20)
+    assert "lock timeout" in failed[0].cause
+    assert schema.migrate(database) == {"revision": "0008"}
+
+
 def test_an_unmigrated_database_is_refused(bare: Database) -> None:
     with pytest.raises(SchemaMissing) as caught:
         schema.check_current(bare)
-    assert caught.value.cause == "The database's schema version is none, this job needs 0007."
+    assert caught.value.cause == "The database's schema version is none, this job needs 0008."
     assert caught.value.action == "Run `recommender-job migrate`."
 
 
 def test_an_older_schema_is_refused(database: Database) -> None:
     with database.transaction() as transaction:
         transaction.run("update recommender.schema_version set version_num = '0003'")
-    with pytest.raises(SchemaMissing, match=r"version is 0003, this job needs 0007\. Next: Run `recommender-job migr"):
+    with pytest.raises(SchemaMissing, match=r"version is 0003, this job needs 0008\. Next: Run `recommender-job migr"):
         schema.check_current(database)
 
 

@@ -56,9 +56,13 @@ def test_texts_of_a_server_in_another_encoding(
 
 def test_timeouts_that_are_set_for_people_do_not_end_a_nights_statements(database: Database) -> None:
     with database.transaction() as transaction:
-        for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
+        names = "'statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout', 'lock_timeout'"
+        found = transaction.rows(f"select name from pg_settings where name in ({names})")
+        assert len(found) >= 3  # the third came with PostgreSQL 17
+        for setting in (row["name"] for row in found):
             transaction.run(f"alter database {database.url.database} set {setting} = '10ms'")
     with database.transaction() as transaction:
         transaction.rows("select pg_sleep(0.1)")
         time.sleep(0.1)
         assert transaction.rows("select 1 as one") == [{"one": 1}]
+        assert transaction.rows("show lock_timeout") == [{"lock_timeout": "0"}]
