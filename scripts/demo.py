@@ -116,7 +116,10 @@ def example_users() -> list[int]:
 
 
 def set_aside_other_world(home: Path, world: str) -> None:
-    """Keeps made-up ratings and real ones apart: a home that holds the other kind is moved aside, not deleted."""
+    """Keeps made-up ratings and real ones apart: a home that holds the other kind is moved aside, not deleted.
+
+    The stack of `make up-local`, which may be running in there, stays.
+    """
     marker = home / "demo-world"
     if home.exists() and marker.exists() and marker.read_text() != world:
         aside = home.with_name(f"{home.name}.{marker.read_text()}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
@@ -124,7 +127,10 @@ def set_aside_other_world(home: Path, world: str) -> None:
         subprocess.run(
             [BIN / "recommender-job", "db", "stop"], env={**os.environ, "RECOMMENDER_HOME": str(home)}, check=True
         )
-        home.rename(aside)
+        aside.mkdir()
+        for child in sorted(home.iterdir(), key=lambda one: one == marker):  # the marker last: cut short, it goes on
+            if child.name != "stack":
+                child.rename(aside / child.name)
     home.mkdir(parents=True, exist_ok=True)
     marker.write_text(world)
 

@@ -29,8 +29,10 @@ def migrate(database: Database, *, patience_seconds: float = 60) -> dict[str, st
 
     Raises:
         PublicationBusy: They still do; nothing was changed.
+        SchemaMissing: A newer version of the job has migrated it.
     """
     alembic = _alembic(database)
+    scripts = ScriptDirectory.from_config(alembic)
     for attempt in tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(PublicationBusy),
         stop=tenacity.stop_after_delay(patience_seconds),
@@ -38,8 +40,9 @@ def migrate(database: Database, *, patience_seconds: float = 60) -> dict[str, st
         reraise=True,
     ):
         with attempt, translated():
+            _refuse_newer(scripts, _version(database))
             command.upgrade(alembic, "head")
-    return {"revision": str(ScriptDirectory.from_config(alembic).get_current_head())}
+    return {"revision": str(scripts.get_current_head())}
 
 
 def check_current(database: Database) -> None:
@@ -48,14 +51,31 @@ def check_current(database: Database) -> None:
     Raises:
         SchemaMissing: Says which version is there and which is needed.
     """
-    head = ScriptDirectory.from_config(_alembic(database)).get_current_head()
+    scripts, there = ScriptDirectory.from_config(_alembic(database)), _version(database)
+    head = scripts.get_current_head()
+    _refuse_newer(scripts, there)
+    if there != head:
+        raise SchemaMissing(
+            f"The database's schema version is {there or 'none'}, this job needs {head}.",
+            action="Run `recommender-job migrate`.",
+        )
+
+
+def _version(database: Database) -> str | None:
+    """The version of the database's schema; None where there is none."""
     with database.transaction() as transaction:
         exists = transaction.rows("select to_regclass('recommender.schema_version') is not null as there")[0]["there"]
         row = transaction.row("select version_num from recommender.schema_version") if exists else None
-    if row is None or row["version_num"] != head:
-        there = "none" if row is None else row["version_num"]
+    return row["version_num"] if row else None
+
+
+def _refuse_newer(scripts: ScriptDirectory, there: str | None) -> None:
+    known = {script.revision for script in scripts.walk_revisions()}
+    if there is not None and there not in known:
         raise SchemaMissing(
-            f"The database's schema version is {there}, this job needs {head}.", action="Run `recommender-job migrate`."
+            f"A newer version of the job has migrated this database: its schema version is {there}, this job knows"
+            f" {scripts.get_current_head()} at most.",
+            action="Install that version of the job, or restore the backup of before the upgrade.",
         )
 
 

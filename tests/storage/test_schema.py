@@ -161,6 +161,15 @@ def test_an_older_schema_is_refused(database: Database) -> None:
         schema.check_current(database)
 
 
+@pytest.mark.parametrize("work", [schema.check_current, schema.migrate])
+def test_a_newer_schema_is_refused(database: Database, work: Any) -> None:
+    with database.transaction() as transaction:
+        transaction.run("update recommender.schema_version set version_num = '9999'")
+    with pytest.raises(SchemaMissing, match="schema version is 9999, this job knows 0008 at most") as caught:
+        work(database)
+    assert "restore the backup" in caught.value.action
+
+
 def test_the_website_reads_three_views_and_nothing_else(database: Database) -> None:
     publish_one(database)
     assert partitions.partition_of(1) in tables(database)
