@@ -74,3 +74,25 @@ def chance(differences: Values) -> float:
         differences: In each resample; NaN counts as zero.
     """
     return (1 + int(np.count_nonzero(~(differences > 0)))) / (1 + len(differences))
+
+
+def chance_beside_the_best(differences: Values, observed: Values, best: int) -> float:
+    """The same for the difference to the best of several, which was chosen by the very pairs it is compared on.
+
+    The luckiest of several that are equally good lies below them. So its difference is held to how far any of theirs
+    strays from what was observed, each in units of its own spread (the step of Romano and Wolf, 2005). Of one alone it
+    is what `chance` gives.
+
+    Args:
+        differences: To each of them, in each resample; shape [k, resamples]. NaN counts as far away.
+        observed: On all pairs; shape [k].
+        best: Place of the best among them.
+    """
+    found = np.isfinite(differences)
+    spread = np.array([row[here].std() if here.any() else 0.0 for row, here in zip(differences, found, strict=True)])
+    if not spread[best]:
+        return chance(differences[best])
+    moves = spread > 0  # what never strays tells nothing
+    away = np.where(found[moves], (observed[moves, None] - differences[moves]) / spread[moves, None], np.inf)
+    farther = away.max(axis=0) >= observed[best] / spread[best]
+    return (1 + int(np.count_nonzero(farther))) / (1 + len(farther))

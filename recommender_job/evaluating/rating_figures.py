@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recommender_job.arrays import distinct
+from recommender_job.arrays import Bools, Values, distinct
 from recommender_job.config import Config
-from recommender_job.evaluating.bootstrap import Bootstrap, chance, interval
+from recommender_job.evaluating.bootstrap import Bootstrap, chance_beside_the_best, interval
 from recommender_job.evaluating.calibration import calibration
 from recommender_job.ranking.baselines import baseline_predictions
 from recommender_job.ranking.encoded import Encoded, encoded
@@ -74,7 +74,7 @@ def rating_figures(
         "unknown_experiences": ~known_experience,
     }
 
-    def sliced(parts: dict[str, NDArray[np.bool_]]) -> dict[str, Any]:
+    def sliced(parts: dict[str, Bools]) -> dict[str, Any]:
         return {name: ErrorFigures.of(predicted[part], actual[part]).as_dict() for name, part in parts.items()}
 
     bootstrap = Bootstrap(users, resamples=config.evaluation.resamples, seed=config.seed)
@@ -99,58 +99,57 @@ def rating_figures(
         "calibration": calibration(predicted.astype(np.float64), actual),
         "comparisons": [
             {"on": subset, "users": count}
-            | _comparison(name, squared, errors[name], mask, bootstrap, config.evaluation.level)
+            | _comparison(squared, {name: errors[name] for name in among}, mask, bootstrap, config.evaluation.level)
             for subset, mask in subsets.items()
             for count in [len(distinct(users[mask]))]
-            for name in _compared(errors, list(naive), mask)
+            for among in ([*naive], *([[CHAMPION]] if champion is not None else []))
         ],
     }
     return figures, pairs.assign(**{PREDICTED: predicted.astype(np.float32)}, **others)
 
 
-def _compared(errors: dict[str, NDArray[np.float64]], naive: list[str], mask: NDArray[np.bool_]) -> list[str]:
-    """The best naive predictor on some pairs, and the champion where there is one."""
-    best = min(naive, key=lambda name: errors[name][mask].mean())
-    return [best, *([CHAMPION] if CHAMPION in errors else [])]
-
-
 def _comparison(
-    name: str,
-    own: NDArray[np.float64],
-    other: NDArray[np.float64],
-    mask: NDArray[np.bool_],
-    bootstrap: Bootstrap,
-    level: float,
+    own: Values, others: dict[str, Values], mask: Bools, bootstrap: Bootstrap, level: float
 ) -> dict[str, Any]:
-    """The model against another on the same pairs.
+    """The model against the best of others on the same pairs.
+
+    Args:
+        own: Squared errors, shape [n].
+        others: Theirs, by name.
+        mask: The pairs that count.
+        bootstrap: Of the pairs' users.
+        level: Of the interval.
 
     Returns:
         `with`, `n`, `rmse` and `other_rmse`; `difference`, positive where the model is worse, with its `interval`;
-        `chance`: how likely so large a difference is for models that are equally good.
+        `chance`: how likely so large a difference is for a model that is as good as each of them.
     """
-    own, other = np.where(mask, own, np.nan), np.where(mask, other, np.nan)
-    rmse, other_rmse = float(np.sqrt(np.nanmean(own))), float(np.sqrt(np.nanmean(other)))
-    differences = bootstrap.rmse(own) - bootstrap.rmse(other)
+    own = np.where(mask, own, np.nan)
+    rmse, resampled = float(np.sqrt(np.nanmean(own))), bootstrap.rmse(own)
+    names = list(others)
+    of_others = np.array([np.sqrt(values[mask].mean()) for values in others.values()])
+    differences = np.array([resampled - bootstrap.rmse(np.where(mask, values, np.nan)) for values in others.values()])
+    best = int(of_others.argmin())
     return {
-        "with": name,
+        "with": names[best],
         "n": int(mask.sum()),
         "rmse": rmse,
-        "other_rmse": other_rmse,
-        "difference": rmse - other_rmse,
-        "interval": interval(differences, level),
-        "chance": chance(differences),
+        "other_rmse": float(of_others[best]),
+        "difference": rmse - float(of_others[best]),
+        "interval": interval(differences[best], level),
+        "chance": chance_beside_the_best(differences, rmse - of_others, best),
     }
 
 
 def _training_ratings(
     trained: IdMap, counts: NDArray[np.int64], asked: NDArray[np.int64]
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+) -> tuple[Bools, NDArray[np.int64]]:
     """Whether training saw each id, and in how many ratings."""
     count = counts[trained.encode(asked)]
     return count > 0, count
 
 
-def _classes(counts: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
+def _classes(counts: NDArray[np.int64]) -> dict[str, Bools]:
     """Pairs by class of count, empty classes left out."""
     found = {}
     for low, high in zip(ACTIVITY, (*ACTIVITY[1:], None), strict=True):

@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import binom
 
-from recommender_job.evaluating.bootstrap import GROUPS, Bootstrap, chance, interval
+from recommender_job.evaluating.bootstrap import (
+    GROUPS,
+    Bootstrap,
+    chance,
+    chance_beside_the_best,
+    interval,
+)
 
 
 def crowd(users: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -138,3 +146,46 @@ def test_the_chance_by_hand() -> None:
     assert chance(np.array([1.0, 0.0, np.nan, -1.0])) == 4 / 5
     assert chance(np.full(9, np.nan)) == 1.0
     assert chance(np.full(9, 1e-9)) == 1 / 10
+
+
+def differences_to_four(night: int, worse_by: float = 0.0) -> tuple[np.ndarray, np.ndarray, int]:
+    """A model beside four equally good others: in each resample, on all pairs, and the place of the best."""
+    random = np.random.default_rng(night)
+    shared = random.normal(0, 1, 100)
+    own, *others = ((shared + random.normal(0, 0.5 + more, 100)) ** 2 for more in (worse_by, 0, 0, 0, 0))
+    bootstrap = Bootstrap(np.arange(100), resamples=200, seed=night)
+    resampled = np.array([bootstrap.rmse(own) - bootstrap.rmse(other) for other in others])
+    observed = np.array([np.sqrt(own.mean()) - np.sqrt(other.mean()) for other in others])
+    return resampled, observed, int(observed.argmax())
+
+
+def test_the_best_of_four_is_not_better_than_a_model_that_is_as_good_as_each() -> None:
+    nights, found, alone = 400, 0, 0
+    for night in range(nights):
+        resampled, observed, best = differences_to_four(night)
+        found += chance_beside_the_best(resampled, observed, best) < 0.05
+        alone += chance(resampled[best]) < 0.05
+    most = binom.ppf(0.999, nights, 0.05)
+    assert found <= most
+    assert alone > most, "the best was not chosen on the same pairs"
+
+
+def test_a_model_that_is_worse_than_all_four_is_found_out() -> None:
+    found = [chance_beside_the_best(*differences_to_four(night, worse_by=0.6)) < 0.05 for night in range(40)]
+    assert sum(found) >= 38
+
+
+@given(arrays(np.float64, 9, elements=st.floats(-2, 2) | st.just(np.nan)), st.floats(-2, 2))
+def test_beside_one_alone_it_is_the_chance(differences: np.ndarray, observed: float) -> None:
+    found = chance_beside_the_best(differences[None, :], np.array([observed]), 0)
+    # The observed difference stands on both sides: only rounding may tell the two apart, near zero.
+    sure = np.isnan(differences) | (np.abs(differences) > 1e-9)
+    if sure.all():
+        assert found == pytest.approx(chance(differences))
+
+
+def test_what_never_strays_tells_nothing() -> None:
+    same, strays = np.full(9, 0.5), np.linspace(-1, 2, 9)
+    assert chance_beside_the_best(np.array([same, strays]), np.array([0.5, 0.4]), 0) == 1 / 10
+    observed = np.array([0.5, 0.4])
+    assert chance_beside_the_best(np.array([same, strays]), observed, 1) == chance(strays)
