@@ -58,6 +58,14 @@ def choose_relevance(
     return best, {**best.model_dump(), **figures}
 
 
+def is_among_the_settings(part: RelevancePart, experiences: int, config: Config) -> bool:
+    """Whether `choose_relevance` could choose these settings today, for so many experiences."""
+    weights, models = config.relevance.popularity, _models(config, experiences)
+    return part.popularity in weights and part.model_copy(update={"popularity": weights[0]}) in [
+        model.model_copy(update={"popularity": weights[0]}) for model in models
+    ]
+
+
 def _models(config: Config, experiences: int) -> list[RelevancePart]:
     """What to compare, but for the weight of popularity, which needs no training."""
     settings = config.relevance

@@ -60,7 +60,13 @@ def train(
     live_recipe = _readable(live)
     with failing_as_card(config.train_devices), training_part(config, folder) as (training, trainers):
         recipe, selection = find_recipe(training, config, trainers, live_recipe)
-        predictor, recipe, figures = train_predictor(training, recipe, progress, trainers)
+        try:
+            predictor, recipe, figures = train_predictor(training, recipe, progress, trainers)
+        except TrainingDiverged:
+            if selection["how"] != "kept":
+                raise
+            recipe, selection = find_recipe(training, config, trainers)  # or it would diverge every night
+            predictor, recipe, figures = train_predictor(training, recipe, progress, trainers)
         _save(folder, challenger, predictor, _relevance(training, trainers, recipe, config), recipe)
         state = "none" if live is None else "unreadable" if live_recipe is None else "trained"
         if live_recipe == recipe:

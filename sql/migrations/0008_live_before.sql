@@ -5,9 +5,10 @@ alter table recommender.publication add column live_before bigint;
 
 -- What is shown already: until now, going back led to the newest one below it that was ever shown.
 update recommender.publication as p
-set live_before = (
-    select max(earlier.publication_id)
-    from recommender.publication as earlier
-    where earlier.publication_id < p.publication_id and earlier.published_at is not null
-)
+set
+    live_before = (
+        select max(earlier.publication_id)
+        from recommender.publication as earlier
+        where earlier.publication_id < p.publication_id and earlier.published_at is not null
+    )
 where p.published_at is not null;

@@ -91,16 +91,55 @@ def test_what_is_chosen_is_what_choosing_on_the_folds_gives(training: pd.DataFra
         }
 
 
+def chosen(training: pd.DataFrame, config: Config, **changes: Any) -> Recipe:
+    """A recipe that could have been chosen by `config`, of which some settings may differ."""
+    chosen_by = {"epochs": 1, "user_shrinkage": 5.0, "experience_shrinkage": 2.0, **changes}
+    settings = ModelConfig(**FLAT).model_copy(update=chosen_by)
+    relevance = RelevancePart(l2=50.0, popularity=1.0)
+    return LIVE.model_copy(update={"members": seeded("flat", settings, config.seed, 0.5), "relevance": relevance})
+
+
+FLAT: dict[str, Any] = {**SMALL, "dot_product": False, "epochs": 2}
+
+
 def test_the_champion_s_recipe_is_kept_above_the_bound_only(training: pd.DataFrame, trainers: Trainers) -> None:
-    above = {"selection.once_above_pairs": len(training) - 1}
-    assert find_recipe(training, choosing(**above), trainers, LIVE) == (
-        LIVE,
-        {"how": "kept", "model": None, "relevance": None},
-    )
-    flat = {"flat": {**SMALL, "dot_product": False, "epochs": 1}}
-    assert find_recipe(training, choosing(flat, **above, **FEW), trainers, None)[1]["how"] == "chosen"
-    at_the_bound = choosing(flat, **{"selection.once_above_pairs": len(training)}, **FEW)
-    assert find_recipe(training, at_the_bound, trainers, LIVE)[1]["how"] == "chosen"
+    above = choosing({"flat": FLAT}, **{"selection.once_above_pairs": len(training) - 1}, **FEW)
+    live = chosen(training, above, seeds=2)
+    assert find_recipe(training, above, trainers, live) == (live, {"how": "kept", "model": None, "relevance": None})
+    assert find_recipe(training, above, trainers, None)[1]["how"] == "chosen"
+    at_the_bound = choosing({"flat": FLAT}, **{"selection.once_above_pairs": len(training)}, **FEW)
+    assert find_recipe(training, at_the_bound, trainers, live)[1]["how"] == "chosen"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 7},
+        {"selection.candidates": {"flat": {"model": {**FLAT, "l2_bias": 0.9}}}},
+        {"selection.candidates": {"other": {"model": FLAT}}},
+        {"selection.candidates": {"flat": {"model": FLAT, "below_pairs": 1}, "other": {"model": FLAT}}},
+    ],
+)
+def test_what_today_s_candidates_could_not_lead_to_is_not_kept(
+    training: pd.DataFrame, trainers: Trainers, changes: dict[str, Any]
+) -> None:
+    above = {"selection.once_above_pairs": 1}
+    live = chosen(training, choosing({"flat": FLAT}, **above, **FEW))
+    today = choosing({"flat": FLAT}, **above, **FEW, **changes)
+    assert find_recipe(training, today, trainers, live)[1]["how"] == "chosen"
+
+
+@pytest.mark.parametrize("changes", [{"relevance.method": "popularity"}, {"relevance.ease_l2": [5.0]}])
+def test_relevance_is_chosen_again_where_its_settings_are_others(
+    training: pd.DataFrame, trainers: Trainers, changes: dict[str, Any]
+) -> None:
+    today = choosing({"flat": FLAT}, **{"selection.once_above_pairs": 1}, **{**FEW, **changes})
+    live = chosen(training, today)
+    recipe, found = find_recipe(training, today, trainers, live)
+    relevance, report = relevance_of(training, today)
+    assert recipe == live.model_copy(update={"relevance": relevance})
+    assert relevance != live.relevance
+    assert without_seconds(found) == {"how": "kept", "model": None, "relevance": report}
 
 
 def test_candidates_are_suited_to_all_pairs_of_the_training_part_not_to_the_sample(
