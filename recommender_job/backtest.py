@@ -28,7 +28,8 @@ class Backtest:
     """What a backtest found.
 
     Args:
-        figures: `rmse`, `mae`, `n`, `baselines`, `baselines_mae`, `slices`, `ndcg@10`, `recall@10`, `coverage`, …
+        figures: `rmse`, `mae`, `n`, `baselines`, `baselines_mae`, `slices`, `ndcg@10`, `recall@10`, `coverage`, … of
+            the pairs that are not in the training file; `seen_pairs`, how many are.
         predictions: `user`, `experience`, `rating`, `predicted_rating`: every pair of the test file, in its order and
             with its ids.
         lists: `user`, `rank`, `experience`, `predicted_rating` for every user of the test file.
@@ -74,25 +75,43 @@ def backtest(config: Config, train: Path, test: Path, columns: Columns, progress
 def train_and_evaluate(
     training: pd.DataFrame, pairs: pd.DataFrame, config: Config, progress: Progress = lambda epoch, epochs: None
 ) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
-    """Finds a recipe on the training part, trains it, and evaluates it on unseen pairs.
+    """Finds a recipe on the training part, trains it, and evaluates it on the pairs that are not in there.
 
     Args:
         training: `user_id`, `experience_id`, `rating`, `rated_at`; each pair once, in the order of events.
-        pairs: `user_id`, `experience_id`, `rating`.
+        pairs: `user_id`, `experience_id`, `rating`. Those of the training part are predicted, but count in no figure.
         config: Settings. `holdout` says how `pairs` was cut off, so that settings are compared on parts cut alike.
         progress: Called after each epoch of the final training.
 
     Returns:
-        Figures; the pairs with predictions; lists of the users of the pairs.
+        Figures, with `seen_pairs`, how many are in the training part; the pairs with predictions; lists of the users of
+        the pairs.
+
+    Raises:
+        NothingToTrainOn: All pairs are in the training part.
     """
+    both = [USER, EXPERIENCE]
+    is_seen = pd.MultiIndex.from_frame(pairs[both]).isin(pd.MultiIndex.from_frame(training[both]))
+    if is_seen.all():
+        raise NothingToTrainOn(
+            f"All {len(pairs):,} pairs of user and experience to predict are among those to train on.",
+            action="Split the ratings by pairs, not by rows: what a model has seen says nothing about what it has not.",
+        )
     trainers = Trainers(training)
     recipe, selection = find_recipe(training, config, trainers)
     predictor, _, fitted = train_predictor(training, recipe, progress, trainers)
     relevance = train_relevance(training, recipe.relevance, seed=config.seed)
-    figures, predicted = rating_figures(predictor, training, pairs, config)
-    list_found, lists = list_figures(predictor, relevance, training, pairs, config)
+    figures, predicted = rating_figures(predictor, training, pairs[~is_seen], config)
+    seen = pairs[is_seen]
+    ratings = np.clip(
+        predictor.predict(*(seen[name].to_numpy() for name in both)), config.rating_min, config.rating_max
+    )
+    predicted = pd.concat([predicted, seen.assign(**{PREDICTED: ratings.astype(np.float32)})]).loc[pairs.index]
+    # No list holds what the user has rated: to have liked that is nothing to be found again.
+    liked = pairs.assign(**{RATING: pairs[RATING].mask(is_seen, config.rating_min)})
+    list_found, lists = list_figures(predictor, relevance, training, liked, config)
     figures |= {name: list_found["model"][name] for name in ("ndcg@10", "recall@10", "coverage")}
-    figures |= {"lists": list_found, "selection": selection}
+    figures |= {"lists": list_found, "selection": selection, "seen_pairs": len(seen)}
     return figures | {"train_pairs": len(training), "epochs": fitted["epochs"]}, predicted, lists
 
 

@@ -33,9 +33,11 @@ from recommender_job.cli_options import (
     User,
     config_of,
     json_asked,
+    needs_folder,
     parsed,
     separator,
     show_result,
+    written,
 )
 from recommender_job.errors import RecommenderError
 
@@ -114,7 +116,8 @@ def sample_ratings(
     from recommender_job.ratings.sample import sample_ratings as work
 
     rows = work(users, experiences, seed)
-    rows.to_csv(file, index=False)
+    with written(file, "FILE"):
+        rows.to_csv(file, index=False)
     show_result(json, {"file": str(file), "rows": len(rows)}, lambda: print(f"{len(rows):,} made-up ratings in {file}"))
 
 
@@ -169,13 +172,19 @@ def backtest(
     config = config_of(settings)
     zone = timezone or config.timezone
     columns = Columns(user, experience, rating, rated_at, date_format, zone, separator(delimiter), encoding)
+    needs_folder(predictions, "--predictions")
+    needs_folder(lists, "--lists")
     with console.progress(not json) as display:
         task = display.add_task("training", total=config.model.epochs)
         result = work(config, train, test, columns, lambda epoch, epochs: display.update(task, completed=epoch))
-    for file, frame in ((predictions, result.predictions), (lists, result.lists)):
-        if file is not None:
-            frame.to_parquet(file, index=False)
     show_result(json, result.figures, lambda: print("\n".join(backtest_lines(result.figures))))
+    for option, file, frame in (
+        ("--predictions", predictions, result.predictions),
+        ("--lists", lists, result.lists),
+    ):
+        if file is not None:
+            with written(file, option):
+                frame.to_parquet(file, index=False)
 
 
 def main() -> None:

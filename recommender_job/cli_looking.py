@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from recommender_job import console
-from recommender_job.cli_options import Json, config_of, show_result
+from recommender_job.cli_options import Json, config_of, show_result, written
 
 app = typer.Typer()
 
@@ -30,10 +30,8 @@ def report(
     which = run_id or live(Database.of(config))["run_id"]
     if html is not None:
         page = report_html(config, which)
-        try:
+        with written(html, "--html"):
             html.write_text(page, "utf-8")
-        except OSError as error:
-            raise typer.BadParameter(f"{html} cannot be written: {error.strerror}", param_hint="--html") from error
         show_result(json, {"run_id": which, "file": str(html)}, lambda: print(f"report of run {which} in {html}"))
         return
     result = work(config, which)

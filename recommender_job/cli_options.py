@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -55,6 +57,21 @@ def show_result(json: bool, result: dict[str, Any], people: Callable[[], None]) 
         console.print_json(result)
     else:
         people()
+
+
+@contextlib.contextmanager
+def written(file: Path, option: str) -> Iterator[None]:
+    """Writes a file that the caller named; when that fails, the call was wrong."""
+    try:
+        yield
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint=option) from error
+
+
+def needs_folder(file: Path | None, option: str) -> None:
+    """Refuses a file whose folder is not there before the work begins, not after it."""
+    if file is not None and not file.parent.is_dir():
+        raise typer.BadParameter(f"{file} cannot be written: there is no folder {file.parent}", param_hint=option)
 
 
 def separator(text: str) -> str:

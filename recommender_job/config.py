@@ -68,14 +68,22 @@ class Config(BaseSettings):
 
     rating_min: float = Field(1.0, allow_inf_nan=False, description="Lowest rating of the scale.")
     rating_max: float = Field(5.0, allow_inf_nan=False, description="Highest rating of the scale.")
-    relevant_rating: float = Field(4.0, description="Rating from which an experience counts as liked.")
+    relevant_rating: float = Field(
+        4.0, description="Rating from which an experience counts as liked; above `rating_min`, at most `rating_max`."
+    )
     timezone: ZoneName = Field("America/Bogota", description="IANA zone of dates and times that carry none.")
     lookback_minutes: float = Field(
-        60.0, ge=0, description="Minutes before the watermark that are read again, for ratings that committed late."
+        60.0,
+        ge=0,
+        le=525_600,
+        description="Minutes before the watermark that are read again, for ratings that committed late.",
     )
     full_read: bool = Field(False, description="Read all ratings again, whatever earlier runs have read.")
     full_read_days: float = Field(
-        7.0, ge=0, description="Days after which all ratings are read again by themselves; 0: every night."
+        7.0,
+        ge=0,
+        le=36_500,
+        description="Days after which all ratings are read again by themselves; 0: every night, 36500: hardly ever.",
     )
     extract_memory_mb: int = Field(
         512, ge=64, description="Memory in MiB for sorting ratings, to merge and to clean them; more goes to the disk."
@@ -151,7 +159,7 @@ class Config(BaseSettings):
         le=100,
         description="Publications kept for rollback, the active included; what was live before it stays in any case.",
     )
-    fresh_hours: float = Field(36.0, gt=0, description="Hours after which a publication counts as stale.")
+    fresh_hours: float = Field(36.0, gt=0, le=876_000, description="Hours after which a publication counts as stale.")
 
     notify: NotifyConfig = Field(default_factory=NotifyConfig, description="Who is told of failures.")
     report: ReportConfig = Field(default_factory=ReportConfig, description="The report of a run.")

@@ -15,6 +15,8 @@ def contradiction(config: Config) -> str | None:
     """Why the settings cannot stand together; None where they can."""
     if config.rating_min >= config.rating_max:
         return "rating_min must lie below rating_max"
+    if not config.rating_min < config.relevant_rating <= config.rating_max:  # or nobody ever liked anything, or all did
+        return "relevant_rating must lie above rating_min, and not above rating_max"
     if isinstance(config.candidates_per_user, int) and config.candidates_per_user < config.top_n:
         return "candidates_per_user must not lie below top_n"
     if config.predict == "candidates" and config.keep_all_predictions:

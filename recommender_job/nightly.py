@@ -71,6 +71,7 @@ def evaluate(config: Config, run: Run, folder: RunFolder) -> Summary:
     from recommender_job.evaluating.stage import evaluate as work
 
     folder.summary("train")
+    folder.remove(approval.VERDICT)  # of an earlier attempt
     return work(config, folder, CHALLENGER, CHAMPION)
 
 
@@ -80,6 +81,7 @@ def gate(config: Config, run: Run, folder: RunFolder) -> Summary:
     from recommender_job.evaluating.gate import raise_if_blocked, verdict
 
     approval.take_back(folder)
+    folder.remove(approval.VERDICT)
     failed_stages.forget(folder, approval.STAGE)
     figures = verdict(folder.summary("evaluate"), config.gate)
     folder.write_json(approval.VERDICT, figures)  # also when it blocks: the report shows it
@@ -224,6 +226,8 @@ def result(config: Config, run_id: str) -> Summary:
     walked = walk(folder)
     if "evaluate" not in walked.stages:
         folder.summary(walked.unfinished[0])  # says that it is missing; what later stages left is of an earlier attempt
+    if "gate" not in walked.stages and not (folder.path / approval.VERDICT).exists():
+        folder.summary("gate")
     stages, verdict = walked.stages, folder.read_json(approval.VERDICT)
     metrics, published = stages["evaluate"], stages.get("publish", {})
     return {

@@ -14,7 +14,7 @@ class QuarantineConfig(Section):
 
     max_share: float = Field(0.1, ge=0, le=1, description="Share of refused ratings above which a night stops.")
     min_rows: int = Field(20, ge=1, description="Fewer refused ratings than this never stop a night.")
-    keep_days: float = Field(90.0, gt=0, description="Days after which a night deletes refused rows.")
+    keep_days: float = Field(90.0, gt=0, le=36_500, description="Days after which a night deletes refused rows.")
 
 
 class SanityConfig(Section):

@@ -116,14 +116,30 @@ def test_shorter_lists_do_not_change_the_figures(tested: Callable[..., Backtest]
 
 
 def test_of_a_pair_that_repeats_the_last_counts(tested: Callable[..., Backtest]) -> None:
-    found = tested(["1,1,1", "2,1,4", "1,1,5", "2,2,3"], ["2,1,4"])
+    found = tested(["1,1,1", "2,1,4", "1,1,5", "2,2,3"], ["1,2,4"])
     assert found.figures["train_pairs"] == 3
     assert found.predictions["predicted_rating"].tolist() == pytest.approx([4.0], abs=1e-6)
 
 
+def test_pairs_that_were_trained_on_count_in_no_figure(tested: Callable[..., Backtest]) -> None:
+    seen = ["1,13,1", "2,13,5"]
+    found = tested(TRAIN, [seen[0], *TEST, seen[1]], **ALL)
+    alone = tested(TRAIN, TEST, **ALL)
+    assert steady(found.figures) == steady(alone.figures) | {"seen_pairs": 2}
+    assert found.predictions["rating"].tolist() == [1, *alone.predictions["rating"], 5]
+    assert found.predictions["predicted_rating"].tolist() == pytest.approx([4.0] * 8, abs=1e-6)
+    pd.testing.assert_frame_equal(found.lists, alone.lists)
+
+
+def test_where_all_pairs_were_trained_on_there_is_nothing_to_find_out(tested: Callable[..., Backtest]) -> None:
+    with pytest.raises(NothingToTrainOn, match=r"All 2 pairs .* are among those to train on") as caught:
+        tested(TRAIN, ["1,13,1", "2,13,5"])
+    assert "by pairs, not by rows" in caught.value.action
+
+
 def test_with_dates_the_latest_counts_wherever_it_stands(tested: Callable[..., Backtest]) -> None:
     train = ["1,1,5,2023-02-01", "2,1,4,2023-01-01", "1,1,1,2023-01-01", "2,2,3,2023-01-01"]
-    found = tested(train, ["2,1,4,2023-03-01"], header="user,experience,rating,rated_at")
+    found = tested(train, ["1,2,4,2023-03-01"], header="user,experience,rating,rated_at")
     assert found.predictions["predicted_rating"].tolist() == pytest.approx([4.0], abs=1e-6)
 
 

@@ -132,6 +132,18 @@ def test_relevance_may_not_pick_fewer_than_a_list_holds(candidates: int) -> None
     assert load_config({"candidates_per_user": 9, "top_n": 9}).candidates_per_user == 9
 
 
+@pytest.mark.parametrize("relevant", [1.0, 5.5, 0.0, "nan", "inf"])
+def test_what_counts_as_liked_lies_on_the_scale(relevant: Any) -> None:
+    assert "relevant_rating must lie above rating_min" in refused({"relevant_rating": relevant}).cause
+    assert load_config({"rating_max": 3, "relevant_rating": 3}).relevant_rating == 3
+
+
+@pytest.mark.parametrize("name", ["full_read_days", "lookback_minutes", "fresh_hours", "quarantine.keep_days"])
+@pytest.mark.parametrize("value", ["inf", "1e10", "nan"])
+def test_times_without_end_are_refused(name: str, value: str) -> None:
+    assert name in refused({name: value}).cause
+
+
 def test_a_model_without_any_term_is_refused() -> None:
     terms = ["dense", "bias_terms", "dot_product"]
     error = refused({f"model.{term}": False for term in terms})

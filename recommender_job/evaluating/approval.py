@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from recommender_job.config import Config
-from recommender_job.errors import GateBlocked
+from recommender_job.errors import GateBlocked, StageMissing
 from recommender_job.evaluating.gate import table, tables
 from recommender_job.runs import Run
 from recommender_job.storage.artifacts import RunFolder
@@ -101,13 +101,19 @@ def read(folder: RunFolder) -> dict[str, Any] | None:
 
 
 def require_passed(folder: RunFolder) -> None:
-    """Keeps a blocked model from going further without somebody's approval.
+    """Keeps a blocked model from going further without somebody's approval, and one that the gate has not judged.
 
     Raises:
-        StageMissing: The gate has not finished in this run.
+        StageMissing: The gate has not finished in this run, or has judged another challenger than there is.
         GateBlocked: It blocked, and nobody has approved.
     """
     figures = folder.summary("gate")
+    judged, trained = figures.get("model_version"), (folder.summary_if_finished("train") or {}).get("model_version")
+    if judged is not None and judged != trained:
+        raise StageMissing(
+            f"The gate has judged model {judged}; since then `train` has begun again, and made {trained or 'none'}.",
+            action="Run `evaluate` first (in Airflow: clear that task with its downstream tasks).",
+        )
     if not figures["passed"] and read(folder) is None:
         raise GateBlocked(
             f"{' '.join(figures['reasons'])} Nobody has approved it.",

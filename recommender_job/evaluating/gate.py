@@ -94,8 +94,9 @@ def verdict(metrics: dict[str, Any], gate: GateConfig) -> dict[str, Any]:
     """The gate's word on the metrics of the evaluate stage.
 
     Returns:
-        `passed`, `reasons`, `champion` (a sentence on what the challenger was compared with), `champion_rmse`, and of
-        the metrics `rmse`, `rmse_interval`, `n`, `baselines`, `comparisons` and `lists`.
+        `passed`, `reasons`, `champion` (a sentence on what the challenger was compared with), `champion_rmse`,
+        `model_version` of the challenger, and of the metrics `rmse`, `rmse_interval`, `n`, `baselines`, `comparisons`
+        and `lists`.
     """
     reasons = [*rating_reasons(metrics, gate), *list_reasons(metrics["lists"], gate)]
     champion = metrics["champion"]
@@ -104,6 +105,7 @@ def verdict(metrics: dict[str, Any], gate: GateConfig) -> dict[str, Any]:
         "reasons": reasons,
         "champion": _CHAMPION[metrics["champion_is"]],
         "champion_rmse": champion and champion["rmse"],
+        "model_version": metrics.get("model_version"),  # None: an older version evaluated
         **{key: metrics[key] for key in ("rmse", "rmse_interval", "n", "baselines", "comparisons", "lists")},
     }
 

@@ -27,7 +27,7 @@ def evaluate(config: Config, folder: RunFolder, challenger: str, champion: str) 
 
     Returns:
         What `rating_figures` returns, and `lists` as `list_figures` returns them; `holdout`; `selection`, the train
-        stage's report; `champion_is`: the train stage's `champion`.
+        stage's report; `champion_is`: the train stage's `champion`; `model_version` of the challenger.
     """
     with evaluation_parts(config, folder) as (training, holdout):
         trained = folder.summary("train")
@@ -42,5 +42,6 @@ def evaluate(config: Config, folder: RunFolder, challenger: str, champion: str) 
         "lists": lists,
         "holdout": config.holdout,
         "champion_is": trained["champion"],
+        "model_version": predictor.version,
         "selection": trained["selection"],
     }

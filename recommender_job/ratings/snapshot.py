@@ -149,8 +149,8 @@ def _whole_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
 def _best_first(table: pa.Table, first: NDArray[np.bool_]) -> pa.Table:
     """The same rows; of those with one key the version that was updated last comes first, deletions come last.
 
-    The rating makes the order total, should two versions carry the same moment; NaN is the highest there, null the
-    lowest.
+    Should two versions carry the same moment, what the source says now goes before what the snapshot holds; beyond
+    that, the rating makes the order total: NaN is the highest there, null the lowest.
     """
     if first.all():
         return table
@@ -159,7 +159,14 @@ def _best_first(table: pa.Table, first: NDArray[np.bool_]) -> pa.Table:
     rows = table.take(pa.array(several))
     rating = _numpy(rows[RATING])
     kind = np.where(_numpy(pc.is_null(rows[RATING])), 2, np.where(np.isnan(rating), 0, 1))
-    keys = (np.where(kind == 1, -rating, 0), kind, -_moments(rows[UPDATED_AT]), _numpy(pc.is_null(rows[UPDATED_AT])))
+    is_old = _numpy(pc.is_valid(rows["is_old"]))
+    keys = (
+        np.where(kind == 1, -rating, 0),
+        kind,
+        is_old,
+        -_moments(rows[UPDATED_AT]),
+        _numpy(pc.is_null(rows[UPDATED_AT])),
+    )
     order = np.arange(len(table))
     order[several] = several[np.lexsort((*keys, np.cumsum(first)[several]))]
     return table.take(pa.array(order))

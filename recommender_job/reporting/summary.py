@@ -81,10 +81,9 @@ def list_lines(lists: dict[str, Any]) -> list[str]:
     rows = [f"{asked:<38}{'recall':>8}{'NDCG':>8}"]
     for label, name in (("model", "model"), ("popularity", "popularity"), ("drawn by lot", "random")):
         rows.append(f"  {label:<36}{lists[name]['recall@10']:>8.4f}{lists[name]['ndcg@10']:>8.4f}")
-    return [
-        *rows,
-        f"  coverage {own['coverage']:.1%} of the catalogue, {own['distinct_lists']:.1%} as many lists as users",
-    ]
+    # Neither is known where every user has had all that there is, so that all lists are empty.
+    coverage, different = ("-" if own[name] is None else f"{own[name]:.1%}" for name in ("coverage", "distinct_lists"))
+    return [*rows, f"  coverage {coverage} of the catalogue, {different} as many lists as users"]
 
 
 def stage_lines(stages: dict[str, dict[str, Any]]) -> list[str]:
@@ -99,9 +98,12 @@ def stage_lines(stages: dict[str, dict[str, Any]]) -> list[str]:
 
 def backtest_lines(figures: dict[str, Any]) -> list[str]:
     """The figures of a backtest for people."""
+    seen = figures["seen_pairs"]
+    told = f"{seen:,} pairs of the test file are in the training file, too: predicted, but in none of these figures"
     return [
         *selection_lines(figures["selection"]),
         *figure_lines(figures),
+        *([told] if seen else []),
         *list_lines(figures["lists"]),
         f"trained on {figures['train_pairs']:,} pairs, {figures['epochs']} epochs; {figures['rejected']} lines refused",
     ]

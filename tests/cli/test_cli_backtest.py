@@ -63,10 +63,28 @@ def test_one_object_and_two_files(call: Call, arguments: list[str]) -> None:
 
 
 def test_a_figure_that_does_not_exist_is_null(call: Call, arguments: list[str]) -> None:
-    figures = call(*arguments, "--set", "relevant_rating=5.5", "--json").json
+    figures = call(*arguments, "--set", "rating_max=6", "--set", "relevant_rating=5.5", "--json").json
     assert figures["ndcg@10"] is None
     assert figures["recall@10"] is None
     assert figures["rmse"] > 1
+
+
+def test_pairs_that_were_trained_on_are_predicted_and_told(
+    call: Call, arguments: list[str], write_csv: Callable[..., Path]
+) -> None:
+    write_csv([*TEST, "1,1,5", "1,2,5"], "user,experience,rating", "b")
+    told = call(*arguments)
+    assert "on 3 unseen pairs" in told.out
+    assert "2 pairs of the test file are in the training file, too" in told.out
+    assert len(pd.read_parquet("p.parquet")) == 5
+
+
+@pytest.mark.parametrize("option", ["--predictions", "--lists"])
+def test_a_folder_that_is_not_there_is_told_before_the_work(call: Call, arguments: list[str], option: str) -> None:
+    told = call(*arguments, option, "nowhere/a.parquet")
+    assert told.code == 2
+    assert "nowhere" in told.err
+    assert "training" not in told.out
 
 
 def test_people_read_a_table(call: Call, arguments: list[str]) -> None:

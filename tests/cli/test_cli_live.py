@@ -148,7 +148,7 @@ def test_before_migrating_and_before_publishing(call: Call, live: Any) -> None:
         assert told.code == 1, name
         assert told.line.startswith("SchemaMissing: "), name
         assert "Next: Run `recommender-job migrate`." in told.line, name
-    assert live.made["migrate"].json == call("migrate", "--json").json == {"revision": "0007"}
+    assert live.made["migrate"].json == call("migrate", "--json").json == {"revision": "0008"}
     told = live.made["status before publishing"]
     assert told.code == 1
     assert "NotPublished: Nothing has been published yet." in told.line

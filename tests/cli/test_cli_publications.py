@@ -86,9 +86,12 @@ def test_prune(call: Call, three: Database, monkeypatch: pytest.MonkeyPatch) -> 
     assert call("publications", "prune", "--json").json == {"pruned": [], "held": [], "kept": [3, 2, 1]}
     monkeypatch.setenv("RECOMMENDER_KEEP_PUBLICATIONS", "1")
     assert call("publications", "prune", "--keep", 2, "--json").json["pruned"] == []
-    assert call("publications", "prune").out == "dropped: 1; kept: 3, 2\n"
-    assert call("publications", "prune").out == "dropped: none; kept: 3, 2\n"
-    assert active(three) == 2
+    # What was live before stays in any case.
+    assert call("publications", "prune").out == "dropped: none; kept: 3, 2, 1\n"
+    publish(three, {1: (10,)}, run_id="fourth", data_through=LONG_AGO + timedelta(days=3))
+    assert call("publications", "prune").out == "dropped: 1; kept: 4, 3, 2\n"
+    assert call("publications", "prune").out == "dropped: none; kept: 4, 3, 2\n"
+    assert active(three) == 4
 
 
 def test_prune_says_what_a_reader_holds(call: Call, three: Database, reader: Any) -> None:

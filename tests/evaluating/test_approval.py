@@ -71,6 +71,29 @@ def test_stopping_and_undecided_it_fails(blocked: Config) -> None:
             nightly.refit(blocked, RUN)
 
 
+def test_a_model_that_the_gate_has_not_judged_goes_no_further(
+    night: SmallNight, folder: RunFolder, blocked: Config
+) -> None:
+    judged = nightly.gate(blocked, RUN)
+    assert judged["model_version"] == folder.summary("train")["model_version"]
+    folder.finish("gate", {**judged, "passed": True})
+    approval.require_passed(folder)
+    trained = folder.summary("train")
+    folder.finish("train", {**trained, "model_version": "another"})
+    with pytest.raises(StageMissing, match="since then `train` has begun again, and made another") as caught:
+        nightly.refit(night.config, RUN)
+    assert "`evaluate`" in caught.value.action
+    folder.finish("train", trained)
+
+
+def test_a_verdict_of_an_earlier_attempt_is_gone(blocked: Config, folder: RunFolder) -> None:
+    nightly.gate(blocked, RUN)
+    nightly.evaluate(blocked, RUN)
+    folder.begin("gate")
+    with pytest.raises(StageMissing, match="`gate` has not finished"):
+        nightly.result(blocked, RUN.run_id)
+
+
 def test_the_command_line_never_waits(blocked: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     for stage in ("extract", "clean", "train", "evaluate"):
         monkeypatch.setattr(nightly, stage, named(stage))

@@ -74,6 +74,7 @@ def test_it_is_what_the_two_functions_find(folder: RunFolder) -> None:
         "lists": lists,
         "holdout": "last",
         "champion_is": "trained",
+        "model_version": MODEL.version,
         "selection": SELECTION,
     }
     pd.testing.assert_frame_equal(folder.read_frame(stage.PREDICTIONS), predictions)

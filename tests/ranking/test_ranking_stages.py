@@ -14,7 +14,7 @@ from recommender_job.config import Config, load_config
 from recommender_job.errors import ArtifactBroken, NothingToTrainOn, StageMissing
 from recommender_job.ranking import inputs, stages
 from recommender_job.ranking.predictor import Predictor, train_predictor
-from recommender_job.ranking.recipe import Recipe
+from recommender_job.ranking.recipe import Recipe, RelevancePart, seeded
 from recommender_job.ranking.relevance import RelevanceModel, train_relevance
 from recommender_job.ranking.training import fit
 from recommender_job.ratings.clean import CLEAN
@@ -146,6 +146,19 @@ def test_a_champion_that_cannot_be_trained_tonight_does_not_stop_the_night(
     summary = train(settings(), folder, clean, live.model_copy(update={"members": (wild,)}).model_dump_json())
     assert summary["champion"] == "untrainable"
     assert not Path(folder.url("champion")).exists()
+
+
+def test_a_kept_recipe_that_diverges_is_replaced(clean: pd.DataFrame, folder: RunFolder) -> None:
+    flat = {**worlds.SMALL, "dot_product": False, "epochs": 1}
+    few = {"relevance.ease_l2": (5.0,), "relevance.activity_power": (0.0,), "relevance.popularity": (0.1,)}
+    config = choosing(
+        {"wild": {**worlds.SMALL, "learning_rate": 1e30}, "flat": flat}, **few, **{"selection.once_above_pairs": 1}
+    )
+    members = seeded("wild", config.selection.candidates["wild"].model, config.seed)
+    live = Recipe(members=members, relevance=RelevancePart(l2=5.0))
+    summary = train(config, folder, clean, live.model_dump_json())
+    assert (summary["selection"]["how"], summary["champion"]) == ("chosen", "untrainable")
+    assert {member.name for member in stages.load_recipe(folder, "challenger").members} == {"flat"}
 
 
 @pytest.mark.parametrize("recipe", [{}, {"members": "none"}, {"members": [], "colour": 1}])

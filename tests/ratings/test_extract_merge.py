@@ -79,7 +79,7 @@ def merge_rows(tmp_path: Path) -> MergeRows:
 
 
 def worth(row: Row) -> tuple[int, int, float]:
-    """What makes a version of a row win over others: updated last, then the highest rating."""
+    """What makes a version of a row win over others of the source: updated last, then the highest rating."""
     rating = row[2]
     if rating is None:
         return row[4], 0, 0.0
@@ -94,7 +94,10 @@ def expected(
     best: dict[Key, Row] = {}
     for row in [*kept, *new]:
         key = row[0], row[1], row[3]
-        if row[0] not in erased and (key not in best or worth(row) > worth(best[key])):
+        is_better = key not in best or worth(row) > worth(best[key])
+        # What the source says now goes before what was kept, unless that was updated later.
+        is_newer = row in new and best.get(key) is known.get(key) and row[4] >= best.get(key, row)[4]
+        if row[0] not in erased and (is_better or is_newer):
             best[key] = row
     fresh = [row for row in new if row[0] not in erased]
     seen = [row for row in fresh if known.get((row[0], row[1], row[3]), (0, 0, 0, 0, -1))[4] >= row[4]]
