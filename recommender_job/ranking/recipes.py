@@ -38,8 +38,8 @@ def find_recipe(
     """
     settings = config.selection
     experiences = len(IdMap.of(training[EXPERIENCE].to_numpy()))
-    keeps = config.chooses_model and champion is not None and len(training) > settings.once_above_pairs
-    kept = champion if keeps and champion and _could_be_chosen(champion, len(training), config) else None
+    is_large = config.chooses_model and len(training) > settings.once_above_pairs
+    kept = champion if champion and is_large and _could_be_chosen(champion, len(training), config) else None
     if kept and is_among_the_settings(kept.relevance, experiences, config):
         return kept, {"how": "kept", "model": None, "relevance": None}
     folds = validation_folds(training, config)
