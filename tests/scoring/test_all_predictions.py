@@ -67,7 +67,7 @@ def test_every_pair_once_also_the_rated_ones(scored: Callable[..., RunFolder], s
 
 
 def test_they_are_clipped_to_the_scale(scored: Callable[..., RunFolder], several: Predictor) -> None:
-    settings = {"keep_all_predictions": True, "rating_min": 3.25, "rating_max": 3.75}
+    settings = {"keep_all_predictions": True, "rating_min": 3.25, "rating_max": 3.75, "relevant_rating": 3.5}
     kept = scored(**settings).read_frame(predictions_file(0))
     predicted = several.predict(kept["user_id"].to_numpy(), kept["experience_id"].to_numpy())
     assert predicted.min() < 3.25
@@ -155,7 +155,7 @@ def test_nothing_without_the_switch(scored: Callable[..., RunFolder]) -> None:
 
 
 def test_scoring_again_replaces_them(scored: Callable[..., RunFolder]) -> None:
-    folder = scored(keep_all_predictions=True, rating_max=3.5)
+    folder = scored(keep_all_predictions=True, rating_max=3.5, relevant_rating=3.5)
     scored(keep_all_predictions=True)
     assert len(folder.read_frame(predictions_file(0))) == 20
     assert folder.read_frame(predictions_file(0))["predicted_rating"].max() > 3.5

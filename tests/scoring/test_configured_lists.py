@@ -65,6 +65,6 @@ def test_longer_lists_than_the_configured_ones_have_as_many_candidates(
 def test_predicted_ratings_are_kept_within_the_configured_scale(
     several: Predictor, wanted: Callable[..., RelevanceModel], asked: Asked
 ) -> None:
-    found = configured(several, wanted("factors"), asked, rating_min=3.25, rating_max=3.5)
+    found = configured(several, wanted("factors"), asked, rating_min=3.25, rating_max=3.5, relevant_rating=3.5)
     assert {row[3] for row in found} == {3.25, 3.5} | {row[3] for row in found if 3.25 < row[3] < 3.5}
     assert {3.25, 3.5} <= {row[3] for row in found}
