@@ -60,14 +60,14 @@ def prune(
     json: Json = False,
 ) -> None:
     """Drop publications that nobody will go back to, as every night does."""
-    from recommender_job.publishing import publications
+    from recommender_job.publishing import pruning, publications
     from recommender_job.storage.database import Database
 
     config = config_of()
     database = Database.of(config)
     result = {
-        "pruned": publications.prune(database, keep or config.keep_publications),
-        "held": publications.held(database),
+        "pruned": pruning.prune(database, keep or config.keep_publications),
+        "held": pruning.held(database),
         "kept": [row["publication_id"] for row in publications.publications(database)],
     }
 

@@ -10,7 +10,7 @@ from recommender_job.publishing.old_plans import wait_for_old_plans
 from recommender_job.storage import partitions
 from recommender_job.storage.database import Database, Transaction
 
-_LIST = """
+LISTED = """
     select p.publication_id, p.run_id, p.model_version, p.data_through, p.created_at, p.published_at,
         p.users, p.rows, p.top_n, p.rmse, p.distinct_lists, p.overlap,
         p.override_by, p.override_at, p.override_reason, a.publication_id is not null as is_active
@@ -61,13 +61,13 @@ def status(database: Database) -> dict[str, Any]:
 def publications(database: Database) -> list[dict[str, Any]]:
     """All publications that are kept, the newest first, with `is_active`."""
     with database.transaction() as transaction:
-        return transaction.rows(_LIST)
+        return transaction.rows(LISTED)
 
 
 def kept(transaction: Transaction) -> list[dict[str, Any]]:
     """Those of `publications` whose lists can be read, the newest first."""
     attached = partitions.attached(transaction)
-    return [row for row in transaction.rows(_LIST) if row["publication_id"] in attached]
+    return [row for row in transaction.rows(LISTED) if row["publication_id"] in attached]
 
 
 def chosen(rows: Sequence[dict[str, Any]], publication_id: int) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def rollback(
                 action="Nothing was changed. Look at what is active now, and repeat it if it is still wanted.",
             )
         if publication_id is None:
-            before = _live_before_run(transaction)
+            before = live_before_run(transaction)
             older = [row for row in rows if row["published_at"] and active and row["publication_id"] < active]
             target = next((row for row in rows if row["publication_id"] == before), older[0] if older else None)
             if target is None:
@@ -203,52 +203,10 @@ def rollback(
     return {"publication_id": publication_id, "previous": active}
 
 
-def _live_before_run(transaction: Transaction) -> int | None:
+def live_before_run(transaction: Transaction) -> int | None:
     """What was live before the active publication's run; None where nothing was, or it is not on record."""
     row = transaction.row(
         "select p.live_before from recommender.active_publication as a"
         " inner join recommender.publication as p using (publication_id)"
     )
     return row["live_before"] if row else None
-
-
-def prune(database: Database, keep: int, spared: int | None = None) -> list[int]:
-    """Drops publications that nobody will go back to, and what an earlier pruning had to leave.
-
-    They are forgotten first, under the publishers' lock, so that nobody can switch to one while its rows go.
-
-    Args:
-        database: Where they are.
-        keep: How many stay of those that were active once, and of those that never were; one for each run. The active
-            one always stays, and what was live before its run.
-        spared: Stays too. What was active until a moment ago: a reader's transaction may have begun with it.
-
-    Returns:
-        Ids of those whose rows are gone; what a reader holds on to goes the next time.
-
-    Raises:
-        PublicationBusy: Another run is publishing; it will prune.
-    """
-    with database.transaction() as transaction:
-        lock(transaction)
-        runs: dict[bool, list[str]] = {True: [], False: []}
-        before, staying, forgotten = _live_before_run(transaction), set(), []
-        for row in transaction.rows(_LIST):
-            group = runs[row["published_at"] is not None]
-            # An older one of a run that is shown is what a killed publication, or a dry run, left of that run.
-            superseded = row["run_id"] in group or row["run_id"] in runs[True]
-            always = row["is_active"] or row["publication_id"] in (before, spared)
-            if always or (not superseded and len(group) < keep):
-                group.append(row["run_id"])
-                staying.add(row["publication_id"])
-            else:
-                forgotten.append(row["publication_id"])
-        transaction.run("delete from recommender.publication where publication_id = any(:ids)", ids=forgotten)
-        leftover = partitions.existing(transaction) - staying
-    return partitions.drop(database, sorted(leftover))
-
-
-def held(database: Database) -> list[int]:
-    """Publications that were dropped but whose rows a reader still holds on to; the next pruning takes them."""
-    with database.transaction() as transaction:
-        return sorted(partitions.existing(transaction) - {row["publication_id"] for row in transaction.rows(_LIST)})

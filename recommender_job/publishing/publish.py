@@ -18,7 +18,8 @@ from recommender_job.errors import OutputRefused, PublicationBusy, RunTooOld
 from recommender_job.evaluating import approval
 from recommender_job.publishing.checking import SCORE_AGAIN, Checked, Night, check_night
 from recommender_job.publishing.loading import ListRows, load, load_default
-from recommender_job.publishing.publications import kept, lock, prune, switch
+from recommender_job.publishing.pruning import prune
+from recommender_job.publishing.publications import kept, lock, switch
 from recommender_job.publishing.sides import Live
 from recommender_job.publishing.whole import check_distinct, check_overlap, enter_figures
 from recommender_job.ranking.recipe import Recipe

@@ -8,7 +8,8 @@ import time
 from typing import Any
 
 from recommender_job.errors import NotPublished, PublicationBusy
-from recommender_job.publishing.publications import held, prune, publications, rollback
+from recommender_job.publishing.pruning import held, prune
+from recommender_job.publishing.publications import publications, rollback
 from recommender_job.storage import partitions
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from recommender_job.errors import NotPublished, PublicationBusy, RunTooOld
 from recommender_job.publishing.activate import activate
-from recommender_job.publishing.publications import lists_of, prune, publications, rollback, status
+from recommender_job.publishing.pruning import prune
+from recommender_job.publishing.publications import lists_of, publications, rollback, status
 
 
 def user_of(website: Any) -> int:

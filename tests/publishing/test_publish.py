@@ -12,7 +12,7 @@ import pytest
 
 from recommender_job import nightly
 from recommender_job.publishing.popular import Totals, popular
-from recommender_job.publishing.publications import prune
+from recommender_job.publishing.pruning import prune
 from recommender_job.ranking.predictor import Predictor
 from recommender_job.ranking.relevance import RelevanceModel
 from recommender_job.ratings.clean import CLEAN

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from recommender_job import nightly
 from recommender_job.config import Config
-from recommender_job.publishing.publications import lists_of, prune, publications, rollback, status
+from recommender_job.publishing.pruning import prune
+from recommender_job.publishing.publications import lists_of, publications, rollback, status
 from recommender_job.ratings.columns import Columns
 from recommender_job.ratings.importer import import_ratings
 from recommender_job.ratings.sample import sample_ratings
