@@ -72,7 +72,7 @@ test: setup ## Run the tests, three at a time, the slow ones first; RATINGS_CSV=
 	scripts/install-tools.sh chromium redis-server
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/stack tests/e2e tests
 
-test-stack: setup ## Run nights on the whole stack, on one worker and on two, with faults, in a real browser; SCREENSHOTS=folder keeps pictures
+test-stack: setup ## Run nights on the whole stack, on one worker and on two, with faults, in a real browser; SCREENSHOTS=folder takes pictures
 	scripts/install-tools.sh chromium redis-server
 	$(BIN)/python -m pytest tests/stack
 

@@ -94,7 +94,14 @@ def history_plot(nights: Sequence[Mapping[str, Any]]) -> Plot:
         axes.set_xticks(ticks, [nights[place]["cutoff"].strftime(form) for place in ticks])
         axes.set_xlim(-0.5, len(nights) - 0.5)
         axes.set_ylabel("RMSE (rating points)")
-        axes.figure.legend(loc="outside upper left", ncols=3, handlelength=1.6, columnspacing=1.2)
+        axes.legend(
+            loc="lower left",
+            bbox_to_anchor=(-0.15, 1),
+            borderaxespad=0.2,
+            ncols=3,
+            handlelength=1.6,
+            columnspacing=1.2,
+        )
 
     missing = int(np.isnan(rmse).sum())
     without = f" {missing} without an RMSE stand on the bottom line." if missing else ""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from playwright.sync_api import FrameLocator, Page, sync_playwright
-
-from tests.folders import made_for_this_process
 
 CHROMIUM = "/usr/bin/chromium"
 #: It runs as root, without a screen, and asks nothing of the network but what is tested.
@@ -25,6 +22,8 @@ ARGUMENTS = [
 ]
 WIDE, NARROW = 1200, 390
 SECONDS = 30
+#: After which nothing moves on a page any more, in milliseconds.
+STILL = 1_500
 
 
 @contextlib.contextmanager
@@ -64,20 +63,21 @@ def open_recommendations(page: Page) -> FrameLocator:
     return page.frame_locator("iframe[title=Recommendations]")
 
 
-def picture(page: Page, name: str) -> Path:
-    """Takes a picture of the whole page into the folder `$SCREENSHOTS`, or else into a temporary one."""
-    file = _folder() / f"{name}.png"
-    page.screenshot(path=file, full_page=True)
-    return file
+def picture(page: Page, name: str, *, whole: bool = True) -> None:
+    """Takes a picture into the folder `$SCREENSHOTS`, for people to look at; without such a folder it does nothing.
+
+    Args:
+        page: What to take it of.
+        name: Of the picture.
+        whole: Also of what is outside the window; a long page takes a busy machine half a minute.
+    """
+    if named := os.environ.get("SCREENSHOTS"):
+        folder = Path(named)
+        folder.mkdir(parents=True, exist_ok=True)
+        page.wait_for_timeout(STILL)
+        page.screenshot(path=folder / f"{name}.png", full_page=whole)
 
 
 def overflows(page: Page) -> bool:
     """Whether the page is wider than the window, so that people would have to push it aside."""
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
-
-
-@functools.cache
-def _folder() -> Path:
-    folder = Path(os.environ.get("SCREENSHOTS") or made_for_this_process("screenshots-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -196,7 +196,7 @@ def strikes(
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_night_that_is_killed_is_mended_by_running_it_again(stand: Stand, stage: str) -> None:
-    nights = strikes(stand, stage, kill, wanted=KILLS, afresh_every=2, seed=f"{SEED} {stage}")
+    nights = strikes(stand, stage, kill, wanted=KILLS, afresh_every=KILLS, seed=f"{SEED} {stage}")
     assert sum(night.hit for night in nights) == KILLS, [night.seconds for night in nights]
 
 

@@ -14,6 +14,9 @@ import psycopg2
 
 CONTRACT = Path(__file__).resolve().parents[2] / "docs" / "table-contract.md"
 
+#: Between two looks, in seconds. Whoever looks without a pause takes the night a processor.
+PAUSE = 0.02
+
 #: A list as the website shows it: rank, experience, name, predicted rating, source, reason.
 Shown = tuple[tuple[Any, ...], ...]
 
@@ -89,7 +92,7 @@ class Visitor:
                 if connection is not None:
                     connection.close()
                 connection = None
-            self._closing.wait(0.005)
+            self._closing.wait(PAUSE)
         if connection is not None:
             connection.close()
 

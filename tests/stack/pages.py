@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from tests.browser.browser import ARGUMENTS, CHROMIUM, log_in
+from tests.browser.browser import ARGUMENTS, CHROMIUM, log_in, picture
 
 PATIENCE = 30_000
-#: After which nothing moves on a page any more, in milliseconds.
-STILL = 1_500
 
 
 @contextlib.contextmanager
@@ -49,14 +46,12 @@ class RunPages:
         page: Somebody's page.
         dag: The DAG.
         run_id: The run.
-        pictures: Folder for screenshots.
     """
 
-    def __init__(self, page: Page, dag: str, run_id: str, pictures: Path) -> None:
+    def __init__(self, page: Page, dag: str, run_id: str) -> None:
         self.page = page
         self.run_id = run_id
         self.path = f"/dags/{dag}/runs/{quote(run_id, safe='')}"
-        self.pictures = pictures
 
     def open_grid(self) -> None:
         """Opens the DAG's grid and follows it to this run."""
@@ -109,6 +104,5 @@ class RunPages:
         self.page.get_by_role("button", name=answer).click()
 
     def picture(self, name: str) -> None:
-        """Keeps what is on the screen, for people to look at."""
-        self.page.wait_for_timeout(STILL)
-        self.page.screenshot(path=self.pictures / f"{name}.png")
+        """Keeps what is on the screen; see `browser.picture`."""
+        picture(self.page, name, whole=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, expect
@@ -90,16 +89,14 @@ def only_the_shard_ran_again(before: dict[tuple[str, int], int], broken: BrokenS
     assert again - {("publish", -1), ("announce", -1), ("report", -1)} == {("score", broken.failed)}
 
 
-def test_a_scheduled_night_goes_green(
-    live: Live, airflow: Airflow, first_run: str, browser: Browser, pictures: Path
-) -> None:
+def test_a_scheduled_night_goes_green(live: Live, airflow: Airflow, first_run: str, browser: Browser) -> None:
     assert first_run.startswith("scheduled__")
     assert all(states == {"success"} for states in airflow.states(first_run).values())
     assert live.rows("select run_id, users from recommender.recommendation_status") == [
         {"run_id": first_run, "users": USERS}
     ]
     with logged_in(browser, live.url, "ops", live.passwords["ops"]) as page:
-        pages = RunPages(page, DAG, first_run, pictures)
+        pages = RunPages(page, DAG, first_run)
         pages.open_grid()
         expect(page.get_by_text("Success").first).to_be_visible()
         pages.picture("good-night")
@@ -115,13 +112,13 @@ def test_a_scheduled_night_goes_green(
 
 
 def test_a_blocked_night_is_rejected_in_the_browser(
-    live: Live, airflow: Airflow, watched: Watcher, browser: Browser, pictures: Path
+    live: Live, airflow: Airflow, watched: Watcher, browser: Browser
 ) -> None:
     before = live.rows("select publication_id from recommender.recommendation_status")
     run_id = airflow.trigger({"settings": {"gate.max_rmse": 0.1}, "when_blocked": "ask"})
     wait_until(lambda: airflow.states(run_id).get("approve") == {"awaiting_input"}, 240, "the question")
     with logged_in(browser, live.url, "ops", live.passwords["ops"]) as page:
-        pages = RunPages(page, DAG, run_id, pictures)
+        pages = RunPages(page, DAG, run_id)
         pages.open_approval()
         pages.decide("Reject", "Last night's are better")
         assert airflow.finish(run_id) == "failed"
@@ -134,7 +131,7 @@ def test_a_blocked_night_is_rejected_in_the_browser(
 
 
 def test_a_blocked_night_is_approved_and_its_broken_shard_repaired_in_the_browser(
-    live: Live, airflow: Airflow, watched: Watcher, browser: Browser, pictures: Path
+    live: Live, airflow: Airflow, watched: Watcher, browser: Browser
 ) -> None:
     """One night: a person approves it; a viewer and a script cannot repair its broken shard, and a person does."""
     with logged_in(browser, live.url, "ops", live.passwords["ops"]) as page:
@@ -142,7 +139,7 @@ def test_a_blocked_night_is_approved_and_its_broken_shard_repaired_in_the_browse
         def approve(run_id: str, hold: Callable[[], None]) -> None:
             wait_until(lambda: airflow.states(run_id).get("approve") == {"awaiting_input"}, 240, "the question")
             hold()
-            pages = RunPages(page, DAG, run_id, pictures)
+            pages = RunPages(page, DAG, run_id)
             pages.open_approval()
             expect(page.get_by_text("gate.max_rmse").first).to_be_visible()
             pages.picture("approval")
@@ -150,13 +147,13 @@ def test_a_blocked_night_is_approved_and_its_broken_shard_repaired_in_the_browse
 
         blocked = {"settings": {"gate.max_rmse": 0.1}, "when_blocked": "ask"}
         broken = BrokenShard(live, airflow, blocked, approve)
-        pages = RunPages(page, DAG, broken.run_id, pictures)
+        pages = RunPages(page, DAG, broken.run_id)
         pages.open_grid()
         pages.picture("grid")
         pages.open_shard(broken.failed)
         pages.read_log("ArtifactBroken", "publication 1 ", "runbook#artifactbroken")
         pages.picture("error")
-        a_viewer_may_look_and_not_clear(live, broken, browser, pictures)
+        a_viewer_may_look_and_not_clear(live, broken, browser)
         a_script_clears_it_while_it_is_broken(live, broken)
         before = broken.attempts()
         broken.repair()
@@ -188,13 +185,13 @@ def test_a_blocked_night_is_approved_and_its_broken_shard_repaired_in_the_browse
     assert len(watched.publications) == 2
 
 
-def a_viewer_may_look_and_not_clear(live: Live, broken: BrokenShard, browser: Browser, pictures: Path) -> None:
+def a_viewer_may_look_and_not_clear(live: Live, broken: BrokenShard, browser: Browser) -> None:
     before = broken.attempts()
     viewer = live.airflow("looker")
     refused = viewer.client.post(f"/api/v2/dags/{DAG}/clearTaskInstances", json=broken.clear)
     assert refused.status_code == 403
     with logged_in(browser, live.url, "looker", live.passwords["looker"]) as page:
-        pages = RunPages(page, DAG, broken.run_id, pictures)
+        pages = RunPages(page, DAG, broken.run_id)
         pages.open_shard(broken.failed)
         pages.read_log("ArtifactBroken")
         pages.clear_without_right()
