@@ -70,9 +70,9 @@ tools: ## Install the Debian packages that the checks, the browser tests and nat
 
 test: setup ## Run the tests, three at a time, the slow ones first; RATINGS_CSV=path adds those on real ratings
 	scripts/install-tools.sh chromium redis-server
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/stack tests/e2e tests
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder tests/stack tests/e2e tests
 
-test-stack: setup ## Run nights on the whole stack, on one worker and on two, with faults, in a real browser; SCREENSHOTS=folder takes pictures
+test-stack: setup ## Of these, only the nights on the whole stack, with faults, in a real browser; SCREENSHOTS=folder takes pictures
 	scripts/install-tools.sh chromium redis-server
 	$(BIN)/python -m pytest tests/stack
 

@@ -139,9 +139,9 @@ def started(home: Path, variables: dict[str, str], settings: dict[str, str]) -> 
         stack.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """The stack of one machine, one for all its tests; that of several machines is tried by a command of its own."""
+    """The stack of one machine."""
     with started(tmp_path_factory.mktemp("stack"), {}, {}) as found:
         yield found
 
@@ -153,20 +153,20 @@ def administrator(live: Live) -> Airflow:
     return client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def airflow(live: Live) -> Airflow:
     """See `administrator`."""
     return administrator(live)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium."""
     with chromium() as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def first_run(live: Live, airflow: Airflow) -> str:
     """The run that the schedule starts at two o'clock."""
     airflow.call("PATCH", f"dags/{DAG}", {"is_paused": False})
