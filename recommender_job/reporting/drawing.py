@@ -77,12 +77,10 @@ def drawn(name: str, caption: str, height: float, draw: Callable[[Axes], None]) 
     from matplotlib.layout_engine import TightLayoutEngine
 
     with matplotlib.rc_context({**_LOOK, "svg.hashsalt": name}):  # type: ignore[dict-item]  # stubs want literals
-        figure = Figure(figsize=(WIDTH, height), layout=TightLayoutEngine(pad=0.3))
+        figure = Figure(figsize=(WIDTH, height))
         FigureCanvasSVG(figure)
         draw(figure.add_subplot())
-        # Saving a figure that has a layout lays it out and draws it twice.
-        figure.get_layout_engine().execute(figure)
-        figure.set_layout_engine(None)
+        TightLayoutEngine(pad=0.3).execute(figure)  # a figure that has a layout is laid out and drawn twice
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return Plot(Markup(_inline(buffer.getvalue(), name, caption)), caption)
