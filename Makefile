@@ -68,11 +68,11 @@ passwords: setup ## Say where the passwords of Airflow's pages are
 tools: ## Install the Debian packages that the checks, the browser tests and native workers need
 	scripts/install-tools.sh chromium docker-compose redis-server
 
-test: setup ## Run all tests, three at a time, the slow ones first; RATINGS_CSV=path adds those on real ratings
+test: setup ## Run the tests, three at a time, the slow ones first; RATINGS_CSV=path adds those on real ratings
 	scripts/install-tools.sh chromium redis-server
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --ignore=tests/stack
 
-test-stack: setup ## Of these, only the nights on the whole stack, with faults, in a real browser; SCREENSHOTS=folder takes pictures
+test-stack: setup ## Run nights on the whole stack, on one worker and on two, with faults, in a real browser; SCREENSHOTS=folder takes pictures
 	scripts/install-tools.sh chromium redis-server
 	$(BIN)/python -m pytest tests/stack
 

@@ -22,7 +22,7 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 #: Folders whose files take minutes: begun last, they would run when nothing is left to run beside them.
-SLOW = ("tests/stack/", "tests/e2e/", "tests/browser/")
+SLOW = ("tests/e2e/", "tests/browser/")
 
 #: Settings under which a model trains in about a second and still learns.
 QUICK = {"model.epochs": 5, "model.hidden_layers": (16, 8), "model.embedding_dimension": 8}

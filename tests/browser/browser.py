@@ -22,8 +22,6 @@ ARGUMENTS = [
 ]
 WIDE, NARROW = 1200, 390
 SECONDS = 30
-#: After which nothing moves on a page any more, in milliseconds.
-STILL = 1_500
 
 
 @contextlib.contextmanager
@@ -74,7 +72,6 @@ def picture(page: Page, name: str, *, whole: bool = True) -> None:
     if named := os.environ.get("SCREENSHOTS"):
         folder = Path(named)
         folder.mkdir(parents=True, exist_ok=True)
-        page.wait_for_timeout(STILL)
         page.screenshot(path=folder / f"{name}.png", full_page=whole)
 
 

@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tests.browser.browser import ARGUMENTS, CHROMIUM, log_in, picture
 
 PATIENCE = 30_000
+#: After which nothing moves on a page any more, in milliseconds.
+STILL = 1_500
 
 
 @contextlib.contextmanager
@@ -104,5 +106,6 @@ class RunPages:
         self.page.get_by_role("button", name=answer).click()
 
     def picture(self, name: str) -> None:
-        """Keeps what is on the screen; see `browser.picture`."""
+        """Looks at the screen until it is still, as a person does; see `browser.picture`."""
+        self.page.wait_for_timeout(STILL)
         picture(self.page, name, whole=False)
