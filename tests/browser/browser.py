@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import FrameLocator, Page, sync_playwright
+from playwright.sync_api import FrameLocator, Page, expect, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 #: It runs as root, without a screen, and asks nothing of the network but what is tested.
@@ -22,6 +22,7 @@ ARGUMENTS = [
 ]
 WIDE, NARROW = 1200, 390
 SECONDS = 30
+expect.set_options(timeout=SECONDS * 1000)  # by itself it gives a page five seconds, too few for a busy machine
 
 
 @contextlib.contextmanager
