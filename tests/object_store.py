@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config as Settings
 from moto.server import ThreadedMotoServer
@@ -76,6 +77,7 @@ def object_store() -> Iterator[ObjectStore]:
             "AWS_DEFAULT_REGION": "us-east-1",
         }
         store = ObjectStore(environment["AWS_ENDPOINT_URL"], environment)
+        httpx.post(f"{store.url}/moto-api/reset").raise_for_status()  # all servers of a process share what they keep
         store.make_bucket()
         yield store
     finally:
