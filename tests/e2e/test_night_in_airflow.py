@@ -115,6 +115,9 @@ def test_a_broken_shard_fails_the_run_and_clearing_what_failed_repairs_it_and_it
     assert airflow.finish(first_run) == "success"
     assert airflow.states(first_run) == {stage: {"success"} for stage in STAGES}
     assert outcome(live_database, first_run) == ("published", "Published")
+    after = live(live_database)
+    assert after["publication_id"] > before["publication_id"]
+    assert (after["rows"], after["users"]) == (USERS * 7, USERS)
 
 
 def test_a_blocked_gate_stops_the_night_at_once(airflow: Airflow, first_run: str, live_database: Database) -> None:
@@ -147,6 +150,7 @@ def test_a_broken_source_fails_the_run_and_clearing_it_repairs_it_though_a_passi
     assert airflow.states(run_id) == {**expected, "extract": {"failed"}, "report": {"failed"}}
     assert outcome(live_database, run_id) == ("failed", "Failed")
     assert "SourceBroken" in airflow.log(run_id, "extract")
+    assert live(live_database) == before
 
     with live_database.transaction() as transaction:
         transaction.run("alter table website.ratings_gone rename to ratings")

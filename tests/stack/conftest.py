@@ -141,7 +141,7 @@ def started(home: Path, variables: dict[str, str], settings: dict[str, str]) -> 
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """The stack of one machine."""
+    """The stack of one machine; gone before another file starts its own."""
     with started(tmp_path_factory.mktemp("stack"), {}, {}) as found:
         yield found
 

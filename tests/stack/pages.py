@@ -9,9 +9,8 @@ from urllib.parse import quote
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from tests.browser.browser import ARGUMENTS, CHROMIUM, log_in, picture
+from tests.browser.browser import ARGUMENTS, CHROMIUM, SECONDS, log_in, picture
 
-PATIENCE = 30_000
 #: After which nothing moves on a page any more, in milliseconds.
 STILL = 1_500
 
@@ -31,7 +30,7 @@ def chromium() -> Iterator[Browser]:
 def logged_in(browser: Browser, url: str, user: str, password: str) -> Iterator[Page]:
     """A page of somebody who has logged in to Airflow, at its start page."""
     context = browser.new_context(viewport={"width": 1400, "height": 900}, base_url=url)
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(SECONDS * 1000)
     page = context.new_page()
     try:
         page.goto("/")
